@@ -1,0 +1,46 @@
+# Every target, with what it does: make help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# For example a CPU build of torch: make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+# Options of the run: make train ARGS="model=resnet18 trainer.max_epochs=3"
+ARGS ?=
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-fast lint format bench eda clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment .venv with everything in it (PIP_ARGS=… goes to pip)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --editable '.[dev]'
+	touch $@
+
+train: $(STAMP) ## render the synthetic data set, train, print the scores (ARGS=…)
+	$(BIN)/python train.py $(ARGS)
+
+test: $(STAMP) ## the whole test suite
+	$(BIN)/python -m pytest -n auto -m "not serial"
+	$(BIN)/python -m pytest -m serial
+
+test-fast: $(STAMP) ## the part of it that takes less than five minutes
+	$(BIN)/python -m pytest -n auto -m "not serial and not slow"
+
+lint: $(STAMP) ## ruff: errors and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## let ruff format and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure: input pipeline, Lightning's share, Parquet ingest, start-up
+	$(BIN)/python scripts/benchmark.py
+
+clean: ## remove what tests and tools cached; data, runs and the environment stay
+	rm -rf .pytest_cache .ruff_cache .hypothesis build src/*.egg-info

@@ -1,0 +1,64 @@
+"""Score a run's best checkpoint on its validation images, on all of its data, or on other labelled data.
+
+python scripts/evaluate.py runs/default/2026-11-22_20-18-00
+python scripts/evaluate.py runs/default/2026-11-22_20-18-00 data.dir=/data/bengaliai-cv19 data.split=all
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("OKKHOR_ROOT", str(Path(__file__).resolve().parent.parent))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", help="a run directory")
+    parser.add_argument(
+        "options",
+        nargs="*",
+        metavar="key=value",
+        help="data.dir=DIR or data.store=DIR: other data (then all of it, unless data.split says otherwise); "
+        "data.split=val, all or unseen (label combinations that training lacked); data.batch_size, data.workers, paths.*",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
+    arguments = parser.parse_args()
+
+    from rich.console import Console
+
+    from okkhor.data.module import PARTS
+    from okkhor.errors import InputError
+    from okkhor.reports.table import result_table
+    from okkhor.runs import Run, write_atomically
+    from okkhor.training.fit import quiet
+    from okkhor.training.restore import restore
+    from okkhor.training.scoring import device, read, score
+
+    started = time.monotonic()
+    quiet()
+    run = Run.open(arguments.run)
+    given = dict(option.partition("=")[::2] for option in arguments.options)
+    part = given.pop("data.split", "all" if given.keys() & {"data.dir", "data.store"} else "val")
+    if part not in PARTS:
+        raise InputError(f"data.split: expected one of {', '.join(PARTS)}, got {part!r}")
+    options = [option for option in arguments.options if not option.startswith("data.split=")]
+    _, data, module = restore(run, options)
+    if data.store.labels is None:
+        raise InputError(f"{data.store.path}: no labels in it; scripts/predict.py reads images without labels")
+    rows = data.rows(part)
+    probabilities = read(module, data.loader_of(rows), device(), "scoring" if Console().is_terminal else "")
+    found = score(module, probabilities, data.store.labels[rows])
+    metrics = {f"{'val' if part == 'val' else 'test'}/{name}": value for name, value in found.items()}
+    Console().print(f"{len(rows):,} images, {part} of {data.dir or data.store.path}", soft_wrap=True, highlight=False)
+    Console().print(result_table(metrics, data.heads, run_dir=run.path, seconds=time.monotonic() - started))
+    if arguments.json:
+        write_atomically(arguments.json, json.dumps({**metrics, "images": len(rows), "part": part}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    from okkhor.launching.exits import one_line_errors
+
+    with one_line_errors():
+        main()

@@ -1,0 +1,70 @@
+"""Images and labels out of a store, a batch at a time."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from okkhor.data.resize import resize
+from okkhor.data.sampling import PADDING
+
+# one image uint8 (H, W) and the seed of its draw -> the augmented image, same shape
+ImageAugmentation = Callable[[np.ndarray, list[int]], np.ndarray]
+
+
+class ImageDataset(Dataset):
+    """Rows of a store as batches of contract 2.
+
+    images: uint8 (N, H, W), a memory map; labels: int64 (N, heads) or None; size: (height, width) of the batch;
+    augmentation: drawn from (seed, epoch, row), so that neither worker nor rank changes it. Items are asked for
+    by lists of (epoch, row); row PADDING gives blank paper and labels of -1.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray | None,
+        size: tuple[int, int],
+        *,
+        augmentation: ImageAugmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.images = images
+        self.labels = labels
+        self.size = size
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitems__(self, items: list[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """images uint8 (B, 1, h, w) and labels int64 (B, heads), zero columns where the data has no labels."""
+        rows = np.fromiter((row for _, row in items), np.int64, len(items))
+        images = np.empty((len(rows), *self.size), np.uint8)
+        for i, (epoch, row) in enumerate(items):
+            if row == PADDING:
+                images[i] = 255
+                continue
+            image = resize(np.asarray(self.images[row]), self.size)
+            images[i] = image if self.augmentation is None else self.augmentation(image, [self.seed, epoch, row])
+        return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(self._labels(rows))
+
+    def _labels(self, rows: np.ndarray) -> np.ndarray:
+        if self.labels is None:
+            return np.empty((len(rows), 0), np.int64)
+        labels = self.labels[rows]
+        labels[rows == PADDING] = -1
+        return labels
+
+
+def as_it_is(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The collate function: `__getitems__` has made the batch already."""
+    return batch
+
+
+def one_thread(_worker: int) -> None:
+    """Start-up of a loader's worker: OpenCV's own threads would fight with the other workers."""
+    cv2.setNumThreads(0)

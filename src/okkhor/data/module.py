@@ -1,0 +1,215 @@
+"""The DataModule: a source, a store, a split, two loaders."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, one_thread
+from okkhor.data.sampling import EpochBatches
+from okkhor.data.store import Store
+from okkhor.errors import InputError
+from okkhor.heads import Heads
+
+Source = Literal["synthetic", "competition", "image_folder"]
+SPLITS = ("fold", "unseen")
+PARTS = ("val", "all", "unseen")
+
+
+class ImageData(pl.LightningDataModule):
+    """Images and labels of one task, from raw files to batches of contract 2.
+
+    source: what `dir` holds: `competition` files, class folders (`image_folder`), or `synthetic` files that are
+    rendered when they are not there yet; store: a packed store to read instead, without the sources; heads: the
+    heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
+    batches have; split: `fold` holds out fold `fold` of `folds`, `unseen` whole graphemes; batch_size: of all
+    ranks together; workers: a number or `auto`.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        dir: str | None,
+        heads: Mapping[str, Mapping[str, Any]],
+        raw_size: Sequence[int],
+        size: Sequence[int],
+        store: str | None = None,
+        cache_dir: str | None = None,
+        split: str = "fold",
+        fold: int = 0,
+        folds: int = 5,
+        fold_seed: int = 0,
+        batch_size: int = 64,
+        workers: int | str = "auto",
+        synthetic: Mapping[str, Any] | None = None,
+        download: bool = False,
+        seed: int = 0,
+        augmentation: ImageAugmentation | None = None,
+    ) -> None:
+        super().__init__()
+        if dir is None and store is None:
+            raise InputError("data.dir: expected the folder with the data files, as data.dir=/data/bengaliai-cv19")
+        if split not in SPLITS:
+            raise InputError(f"data.split: expected one of {', '.join(SPLITS)}, got {split!r}")
+        if not 0 <= fold < folds:
+            raise InputError(f"data.fold: expected 0 to {folds - 1}, got {fold}")
+        self.source, self.dir, self.store_path, self.cache_dir = source, dir, store, cache_dir
+        self.raw_size, self.size = (raw_size[0], raw_size[1]), (size[0], size[1])
+        self.split, self.fold, self.folds, self.fold_seed = split, fold, folds, fold_seed
+        self.batch_size, self.workers = batch_size, workers
+        self.synthetic = dict(synthetic or {})
+        self.download = download
+        self.seed = seed
+        self.augmentation = augmentation
+        self._heads = heads
+        self._store: Store | None = None
+
+    def prepare_data(self) -> None:
+        """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work."""
+        store = self.store
+        if store.labels is not None and len(store.images):
+            self.validation_rows()
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            self._store = self._open()
+        return self._store
+
+    @property
+    def heads(self) -> Heads:
+        """The heads with their numbers of classes; for class folders that means looking at the folders."""
+        if self.source == "image_folder":
+            store = self.store
+            heads = {name: {"classes": len(store.class_names or []), **block} for name, block in self._heads.items()}
+            return Heads.from_config(heads)
+        return Heads.from_config(self._heads)
+
+    def validation_rows(self) -> np.ndarray:
+        """Rows of the store that are held out, bool (N,)."""
+        from okkhor.data.folds import folds_of, split_unseen
+
+        if self.split == "unseen":
+            return split_unseen(self.store, self.fold, self.folds, self.fold_seed)
+        return folds_of(self.store, self.folds, self.fold_seed) == self.fold
+
+    def rows(self, part: str) -> np.ndarray:
+        """Row numbers of a part: `train`, `val`, `all`, or `unseen` (label combinations that `train` lacks)."""
+        if part == "all":
+            return np.arange(len(self.store.images))
+        held_out = self.validation_rows()
+        if part == "train":
+            return np.flatnonzero(~held_out)
+        if part == "val":
+            return np.flatnonzero(held_out)
+        if part != "unseen":
+            raise InputError(f"data.split: expected one of {', '.join(PARTS)}, got {part!r}")
+        labels = self.store.labels
+        assert labels is not None
+        seen = {tuple(row) for row in labels[~held_out].tolist()}
+        return np.flatnonzero([h and tuple(row) not in seen for h, row in zip(held_out, labels.tolist(), strict=True)])
+
+    def train_dataloader(self) -> DataLoader:
+        ranks, rank = self._ranks()
+        if self.batch_size % ranks:
+            raise InputError(f"data.batch_size: expected a multiple of the {ranks} processes, got {self.batch_size}")
+        rows = self.rows("train")
+        batches = EpochBatches(rows, self.batch_size // ranks, shuffle=True, seed=self.seed, rank=rank, ranks=ranks)
+        if not len(batches):
+            raise InputError(f"data: {len(rows)} training images are too few for {ranks} processes")
+        batches.skip = self._done_of_this_epoch(len(batches))
+        return self._loader(batches, self.augmentation)
+
+    def val_dataloader(self) -> DataLoader:
+        return self.loader_of(self.rows("val"), *self._ranks())
+
+    def loader_of(self, rows: np.ndarray, ranks: int = 1, rank: int = 0) -> DataLoader:
+        """The given rows once, in order, unaugmented; padded (labels -1) where ranks come short."""
+        if not len(rows):
+            raise InputError(f"data.split: no images in this part of {self.store.path}")
+        batch_size = max(1, 2 * self.batch_size // ranks)
+        return self._loader(EpochBatches(rows, batch_size, shuffle=False, seed=0, rank=rank, ranks=ranks))
+
+    def loader_of_images(self, store: Store) -> DataLoader:
+        """Every image of another store, such as the test images, which may have no labels."""
+        rows = np.arange(len(store.images))
+        return self._loader(EpochBatches(rows, 2 * self.batch_size, shuffle=False, seed=0), store=store)
+
+    def _loader(
+        self, batches: EpochBatches, augmentation: ImageAugmentation | None = None, store: Store | None = None
+    ) -> DataLoader:
+        store = store or self.store
+        dataset = ImageDataset(store.images, store.labels, self.size, augmentation=augmentation, seed=self.seed)
+        workers = worker_count(self.workers, self._on_cpu())
+        return ResumableLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=as_it_is,
+            num_workers=workers,
+            worker_init_fn=one_thread,
+            persistent_workers=workers > 0,
+            prefetch_factor=4 if workers else None,
+            pin_memory=not self._on_cpu() and torch.cuda.is_available(),
+        )
+
+    def _open(self) -> Store:
+        if self.store_path is not None:
+            return Store.open(self.store_path)
+        assert self.dir is not None
+        if self.source == "image_folder":
+            from okkhor.data.image_folder import image_folder_store
+
+            return image_folder_store(self.dir, size=self.raw_size, cache_dir=self.cache_dir)[0]
+        from okkhor.data.store import competition_store
+
+        if self.source == "synthetic":
+            from okkhor.data.synthetic import render_dataset
+
+            render_dataset(Path(self.dir), **self.synthetic)
+        elif self.download:
+            from okkhor.data.download import download_competition
+
+            download_competition(Path(self.dir))
+        return competition_store(self.dir, self.heads, cache_dir=self.cache_dir, size=self.raw_size)
+
+    def _ranks(self) -> tuple[int, int]:
+        """Number of processes and the number of this one."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+    def _on_cpu(self) -> bool:
+        return self.trainer is None or self.trainer.strategy.root_device.type == "cpu"
+
+    def _done_of_this_epoch(self, batches: int) -> int:
+        """How many batches of the current epoch a resumed run has behind it."""
+        if self.trainer is None or not self.trainer.fit_loop.restarting:
+            return 0
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        return done if done < batches else 0
+
+
+class ResumableLoader(DataLoader):
+    """A DataLoader that tells Lightning it can continue within an epoch: its sampler skips what was done."""
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self.batch_sampler.epoch}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        self.batch_sampler.set_epoch(state["epoch"])
+
+
+def worker_count(workers: int | str, on_cpu: bool) -> int:
+    """Loader processes: as asked for, or chosen from the machine.
+
+    On a GPU one for each processor but one, 16 at most. When the network computes on the same processors, one
+    in four: a batch costs a small part of a training step there, and more workers only take turns with it.
+    """
+    if workers != "auto":
+        return int(workers)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors // 4 if on_cpu else max(1, min(16, processors - 1))

@@ -1,0 +1,54 @@
+"""Which samples make which batch: drawn from (seed, epoch) alone, dealt to ranks, resumable within an epoch."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+PADDING = -1  # the index of a sample that is none: it fills the last batch of a rank and is masked everywhere
+
+
+class EpochBatches(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, index) pairs; the epoch travels along so that a worker draws its augmentation from it.
+
+    indices: the rows of the store that take part; batch_size: of one rank; shuffle: draw a new order each epoch
+    from (seed, epoch), drop what does not fill a batch on every rank, so that all steps are alike; without it
+    every row comes once, in order, and ranks that come short are filled with `PADDING`. One global batch holds
+    the same rows whatever the number of ranks: they are cut from one order.
+    """
+
+    def __init__(
+        self, indices: np.ndarray, batch_size: int, *, shuffle: bool, seed: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.indices = np.asarray(indices, np.int64)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.rank, self.ranks = rank, ranks
+        self.epoch = 0
+        self.skip = 0  # batches to pass over in the next iteration only: a run resumed within an epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        per_step = self.batch_size * self.ranks
+        if not self.shuffle:
+            return -(-len(self.indices) // per_step)
+        # fewer rows than one full batch still make one (a tiny data set, a test)
+        return max(len(self.indices) // per_step, min(1, len(self.indices) // self.ranks))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = self.indices
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
+        start, self.skip = self.skip, 0
+        per_step = self.batch_size * self.ranks
+        for step in range(start, len(self)):
+            rows = order[step * per_step : (step + 1) * per_step]
+            if self.shuffle:
+                rows = rows[: len(rows) // self.ranks * self.ranks]
+            else:
+                missing = -len(rows) % self.ranks
+                rows = np.concatenate([rows, np.full(missing, PADDING, np.int64)])
+            yield [(self.epoch, int(row)) for row in rows[self.rank :: self.ranks]]

@@ -1,0 +1,71 @@
+"""The report of a run: what a newcomer looks at first, and a practitioner before the next experiment."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from okkhor.heads import Heads
+from okkhor.reports import style
+from okkhor.reports.confusion import draw_confusion
+from okkhor.reports.curves import draw_curves, read_metrics
+from okkhor.reports.misread import Images, draw_misread
+from okkhor.reports.naming import Naming
+from okkhor.reports.page import write_page
+from okkhor.reports.recall import HeadResult, draw_recall, write_csv
+
+PICTURES = ("learning_curves", "misread", "recall", "confusion")
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a model said of a labelled set.
+
+    images: (N, H, W) uint8, paper white, or anything that gives (n, H, W) for an array of n indices;
+    labels: (N, heads) int64; probabilities: per head (N, classes) float32.
+    """
+
+    images: Images
+    labels: np.ndarray
+    probabilities: list[np.ndarray]
+
+    def results(self, heads: Heads) -> list[HeadResult]:
+        """Each head's labels and most probable classes."""
+        return [
+            HeadResult.of(head, self.labels[:, k], self.probabilities[k].argmax(axis=1)) for k, head in enumerate(heads)
+        ]
+
+
+def write_report(
+    run_dir: Path,
+    readings: Readings,
+    heads: Heads,
+    names: Mapping[str, Sequence[str]] | None = None,
+    compose: Callable[[Sequence[int]], str] | None = None,
+) -> list[Path]:
+    """Write `<run_dir>/report/`: pictures, recall.csv and index.html that shows them. Returns the files written.
+
+    names: head name -> text of each class (default: its number); compose: labels of all heads -> text of the whole,
+    ValueError where there is none. The learning curves come from `<run_dir>/logs/metrics.csv`, and are left out where
+    it is absent or holds none.
+    """
+    assert readings.labels.shape[1] == len(readings.probabilities) == len(heads), "one column of labels a head"
+    naming, results = Naming(names, compose), readings.results(heads)
+    report = run_dir / "report"
+    report.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "learning_curves": draw_curves(read_metrics(run_dir / "logs" / "metrics.csv"), heads),
+        "misread": draw_misread(readings.images, results, readings.probabilities, naming),
+        "recall": draw_recall(results, naming),
+        "confusion": draw_confusion(results, naming),
+    }
+    pictures = [style.save(figure, report / f"{name}.png") for name, figure in figures.items() if figure]
+    table = write_csv(results, naming, report / "recall.csv")
+    return [*pictures, table, write_page(report / "index.html", run_dir, results, naming, pictures)]
+
+
+def report_images(run_dir: Path) -> dict[str, Path]:
+    """The report's pictures by name, for loggers: those that are there."""
+    paths = {name: run_dir / "report" / f"{name}.png" for name in PICTURES}
+    return {name: path for name, path in paths.items() if path.is_file()}

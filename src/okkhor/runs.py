@@ -1,0 +1,212 @@
+"""Contract 1: a run is a folder. Create it, find it, read it.
+
+runs/<name>/<timestamp>[/<job>]/
+    config.yaml        resolved, but for machine paths (`paths.*`, `data.dir` …), which resolve where it is read
+    checkpoints/       best.ckpt, last.ckpt
+    metrics.json       flat: final numbers and `objective`
+    provenance.yaml    command, commit and uncommitted changes, package versions, data identity
+    logs/  report/     metrics.csv and what other loggers write; pictures
+"""
+
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from okkhor.errors import InputError
+
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "albumentations", "timm", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory; the paths inside it."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: str | Path, name: str, job: str | None = None, sweep: str | Path | None = None) -> "Run":
+        """Make a new run directory under `root`, atomically: two callers never share one.
+
+        name: first folder; job: last folder of a sweep's job, whose sweep folder is `sweep` (else a timestamp).
+        A name that exists already gets a suffix: -2, -3 …
+        """
+        parent = Path(sweep) if sweep else Path(root) / name
+        stem = job if job is not None else datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 10_000):
+            path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            for folder in ("checkpoints", "logs", "report"):
+                (path / folder).mkdir()
+            return cls(path.resolve())
+        raise InputError(f"{parent}: no free name for a run like {stem!r}; remove old runs")
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """An existing run directory; raises InputError when it is none."""
+        path = Path(path).expanduser()
+        if not path.is_dir():
+            raise InputError(f"{path}: no such run directory; expected a folder like runs/default/2026-11-22_20-18-00")
+        if not (path / "config.yaml").is_file():
+            raise InputError(f"{path}: not a run directory, it has no config.yaml")
+        return cls(path.resolve())
+
+    @classmethod
+    def newest(cls, root: str | Path) -> "Run":
+        """The run under `root` that was started last; raises InputError when there is none."""
+        found = [path.parent for path in Path(root).glob("*/**/config.yaml")]
+        if not found:
+            raise InputError(f"{root}: no run in it yet; `python train.py` makes one")
+        return cls(max(found, key=lambda path: (path / "config.yaml").stat().st_mtime).resolve())
+
+    @property
+    def id(self) -> str:
+        """A stable identifier for experiment trackers: name, timestamp and job joined by dashes."""
+        parts = self.path.parts
+        return "-".join(parts[parts.index("runs") + 1 :] if "runs" in parts else parts[-2:]).replace(" ", "_")
+
+    @property
+    def last(self) -> Path:
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def config(self) -> DictConfig:
+        """The run's own configuration; raises InputError when the file cannot be read."""
+        try:
+            config = OmegaConf.load(self.path / "config.yaml")
+        except (OSError, ValueError, OmegaConfBaseException) as error:
+            raise InputError(f"{self.path / 'config.yaml'}: cannot be read as YAML: {error}") from error
+        if not isinstance(config, DictConfig):
+            raise InputError(f"{self.path / 'config.yaml'}: expected a mapping of options")
+        return config
+
+    def write_config(self, config: DictConfig) -> None:
+        """Write config.yaml: resolved, but values that refer to machine paths keep their reference."""
+        write_atomically(self.path / "config.yaml", OmegaConf.to_yaml(portable(config)))
+
+    def metrics(self) -> dict[str, float]:
+        """What metrics.json holds; raises InputError when the run has not finished."""
+        path = self.path / "metrics.json"
+        if not path.is_file():
+            raise InputError(f"{path}: not there, the run has not finished; `python train.py resume={self.path}`")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
+        write_atomically(self.path / "metrics.json", json.dumps(dict(metrics), indent=2, sort_keys=True) + "\n")
+
+    def checkpoint(self) -> Path:
+        """best.ckpt, or last.ckpt where no best was kept; raises InputError when there is neither."""
+        for path in (self.best, self.last):
+            if path.is_file():
+                return path
+        raise InputError(f"{self.path}: no checkpoint in it; `python train.py resume={self.path}` trains it")
+
+    @contextmanager
+    def discarded_if_refused(self) -> Iterator[None]:
+        """Remove the directory again when what it describes was refused before anything was trained.
+
+        A process of its own tells so by status 2.
+        """
+        try:
+            yield
+        except (InputError, SystemExit) as error:
+            refused = isinstance(error, InputError) or error.code == 2
+            if refused and not any((self.path / "checkpoints").iterdir()):
+                shutil.rmtree(self.path)
+            raise
+
+    def write_provenance(self, data: Mapping[str, Any]) -> None:
+        """Write provenance.yaml: what made this run. `data` names the data and its identity."""
+        record = {
+            "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "git": _git_state(),
+            "python": platform.python_version(),
+            "machine": {"system": platform.platform(), "processors": os.cpu_count()},
+            "packages": {name: _version(name) for name in PACKAGES},
+            "data": dict(data),
+        }
+        write_atomically(self.path / "provenance.yaml", OmegaConf.to_yaml(OmegaConf.create(record)))
+
+
+def portable(config: DictConfig) -> DictConfig:
+    """Resolve every value of a configuration but those that say where things lie on this machine.
+
+    `paths.*` and any value that refers to `${paths.…}` or the environment keep their reference; a relative
+    `data.dir` or `data.store` that was typed in becomes absolute, since a run is resumed from anywhere.
+    """
+    raw = OmegaConf.to_container(config, resolve=False)
+    resolved = OmegaConf.to_container(config, resolve=True)
+
+    def choose(before: Any, after: Any, inside_paths: bool) -> Any:
+        if isinstance(before, dict) and isinstance(after, dict):
+            return {key: choose(before[key], after[key], inside_paths or key == "paths") for key in after}
+        if isinstance(before, list) and isinstance(after, list):
+            return [choose(b, a, inside_paths) for b, a in zip(before, after, strict=True)]
+        refers = isinstance(before, str) and any(mark in before for mark in ("${paths.", "${oc.env:"))
+        return before if refers or inside_paths else after
+
+    chosen = choose(raw, resolved, False)
+    for key in ("dir", "store"):
+        value = (chosen.get("data") or {}).get(key)
+        if isinstance(value, str) and not value.startswith("${") and "://" not in value:
+            chosen["data"][key] = str(Path(value).expanduser().absolute())
+    return OmegaConf.create(chosen)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write text under a temporary name, then rename: a reader sees the old file or the new one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state() -> dict[str, str] | None:
+    """Commit and uncommitted changes of the source tree, or None outside a repository."""
+
+    def git(*words: str) -> str:
+        source = Path(__file__).parent
+        return subprocess.run(["git", "-C", str(source), *words], capture_output=True, text=True, check=True).stdout
+
+    try:
+        return {"commit": git("rev-parse", "HEAD").strip(), "diff": git("diff", "HEAD")}
+    except (OSError, subprocess.CalledProcessError):
+        return None

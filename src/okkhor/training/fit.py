@@ -1,0 +1,139 @@
+"""Train what a run directory describes, from its start or from its last checkpoint."""
+
+import logging
+import os
+import time
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
+from rich.console import Console
+
+from okkhor.data.module import ImageData
+from okkhor.errors import InputError
+from okkhor.models.module import ClassifierModule
+from okkhor.runs import Run
+from okkhor.training.build import build, build_data, build_module
+from okkhor.training.callbacks import build_callbacks
+from okkhor.training.loggers import build_loggers, finish, log_pictures
+from okkhor.training.scoring import read, readings, score
+
+
+def fit(run: Run, config: DictConfig) -> float:
+    """Train, score the best checkpoint, write metrics.json and the report; returns the objective.
+
+    Continues from last.ckpt where the run has one. Raises InputError for a mistake in the options or the data.
+    """
+    started = time.monotonic()
+    quiet()
+    pl.seed_everything(config.seed, verbose=False)
+    resumed = run.last if run.last.is_file() else None
+    loggers = build_loggers(run, config.logger, torch_step(run) if resumed else None)
+    try:
+        trainer = build_trainer(config, callbacks=build_callbacks(run, config.callbacks), logger=loggers)
+        data = build_data(config)
+        data.prepare_data()  # every rank: the first builds under a lock, the others find it built
+        module = build_module(config, data.heads)
+        if trainer.is_global_zero:
+            run.write_provenance({"dir": data.dir, "store": str(data.store.path), "identity": data.store.key})
+        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
+        metrics = _conclude(run, config, trainer, module, data, started) if trainer.is_global_zero else {}
+    except BaseException:
+        finish(loggers, "failed")
+        raise
+    finish(loggers, "success")
+    return float(metrics.get("objective", "nan"))
+
+
+def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logger]) -> pl.Trainer:
+    """Lightning's Trainer from the `trainer` group; raises InputError for a device that is not there."""
+    if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
+        raise InputError("trainer: no CUDA GPU here; use trainer=cpu, or trainer=ddp_sim for several processes")
+    if config.trainer.get("accelerator") == "mps" and not torch.backends.mps.is_available():
+        raise InputError("trainer: no Apple GPU here; use trainer=cpu")
+    checkpointing = not config.trainer.get("fast_dev_run", False)
+    return build(
+        config.trainer,
+        "trainer",
+        callbacks=callbacks,
+        logger=logger or False,
+        enable_checkpointing=checkpointing,
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
+        default_root_dir=os.devnull,  # nothing is written but where the run directory says
+    )
+
+
+def _conclude(
+    run: Run, config: DictConfig, trainer: pl.Trainer, module: ClassifierModule, data: ImageData, started: float
+) -> dict[str, float]:
+    """Score the best checkpoint on the validation rows of one process: exact, and equal for any number of ranks."""
+    epochs = trainer.current_epoch
+    if run.best.is_file():
+        load_weights(module, run)
+    rows = data.rows("val")
+    if isinstance(limit := config.trainer.get("limit_val_batches"), int) or config.trainer.get("fast_dev_run"):
+        rows = rows[: (limit or 1) * 2 * data.batch_size]
+    label = "scoring" if config.callbacks.progress and Console().is_terminal else ""
+    probabilities = read(module, data.loader_of(rows), trainer.strategy.root_device, label)
+    found = readings(data.store, rows, probabilities)
+    metrics: dict[str, float] = {f"val/{k}": v for k, v in score(module, probabilities, found.labels).items()}
+    seconds = time.monotonic() - started
+    metrics |= {"epochs": epochs, "seconds": round(seconds, 1), "images/validation": len(rows)}
+    metrics["objective"] = _objective(config.objective, metrics, trainer)
+    run.write_metrics(metrics)
+    if config.callbacks.report:
+        from okkhor.data.texts import class_texts
+        from okkhor.reports.run import report_images, write_report
+
+        for logger in trainer.loggers:
+            logger.save()
+        names, compose = class_texts(data.heads, data.store)
+        write_report(run.path, found, data.heads, names, compose)
+        log_pictures(trainer.loggers, report_images(run.path), trainer.global_step)
+    from okkhor.reports.table import result_table
+
+    Console().print(result_table(metrics, data.heads, run_dir=run.path, seconds=seconds))
+    return metrics
+
+
+def _objective(name: str, metrics: dict[str, float], trainer: pl.Trainer) -> float:
+    if name in metrics:
+        return metrics[name]
+    if name in trainer.callback_metrics:
+        return float(trainer.callback_metrics[name])
+    raise InputError(f"objective: no metric {name!r} in this run; expected one of {', '.join(sorted(metrics))}")
+
+
+def load_weights(module: ClassifierModule, run: Run) -> None:
+    """Load the run's checkpoint (best, else last) into a module, tensors only."""
+    path = run.checkpoint()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        module.load_state_dict(state)
+    except (RuntimeError, KeyError, OSError, ValueError, EOFError) as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a checkpoint of this run's model: {cause}") from error
+
+
+def torch_step(run: Run) -> int:
+    """The optimizer step that the run's last checkpoint was written at."""
+    return int(torch.load(run.last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def quiet() -> None:
+    """Leave out what libraries say on every start and no user can act on."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("torch.distributed").setLevel(logging.WARNING)
+    for message in (
+        r"The '(?:train|val|predict)_dataloader' does not have many workers",  # workers are chosen from the machine
+        r"The number of training batches .* is smaller than the logging interval",
+        r"Checkpoint directory .* exists and is not empty",  # a resumed run: that is the point
+        r"Experiment logs directory .* exists and is not empty",  # loggers.py keeps what is in it
+        r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # an overflow step of mixed precision
+    ):
+        warnings.filterwarnings("ignore", message)
+    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")  # Lightning's own use
