@@ -25,6 +25,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from okkhor.errors import InputError
 
@@ -102,7 +103,7 @@ class Run:
         """The run's own configuration; raises InputError when the file cannot be read."""
         try:
             config = OmegaConf.load(self.path / "config.yaml")
-        except (OSError, ValueError, OmegaConfBaseException) as error:
+        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
             raise InputError(f"{self.path / 'config.yaml'}: cannot be read as YAML: {error}") from error
         if not isinstance(config, DictConfig):
             raise InputError(f"{self.path / 'config.yaml'}: expected a mapping of options")

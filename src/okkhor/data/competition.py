@@ -56,8 +56,8 @@ class CompetitionFiles:
         for number in range(max(found) + 1):
             if number not in found:
                 raise InputError(
-                    f"{folder.path(f'{split}_image_data_{number}.parquet')}: no such file, though number {max(found)} is there; "
-                    "fetch it again"
+                    f"{folder.path(f'{split}_image_data_{number}.parquet')}: no such file, "
+                    f"though number {max(found)} is there; fetch it again"
                 )
         if split == "train" and LABELS not in folder.files:
             raise InputError(f"{folder.path(LABELS)}: no such file; expected the labels of the training images")
@@ -73,19 +73,13 @@ class CompetitionFiles:
         pixels: expected number of pixel columns. Raises InputError naming file and column, or file and row (from
         0) of an id that is missing or was there before.
         """
-        ids = []
-        for file in self.images:
-            with self.folder.open(file.name) as source, self.folder.reading(file.name, "Parquet"):
-                parquet = self._parquet(source)
-                self._check_columns(file, parquet.schema_arrow, pixels)
-                column = parquet.read(columns=[ID]).column(ID).cast(pa.string())
-            if not len(column):
-                raise InputError(f"{self.folder.path(file.name)}: no rows; expected images")
-            if column.null_count:
-                row = column.is_null().index(pa.scalar(True)).as_py()
-                raise InputError(f"{self.folder.path(file.name)}: row {row}: {ID} is missing")
-            ids.append(column)
-        self._check_unique(ids)
+        ids = [self._ids_of(file, pixels) for file in self.images]
+
+        def message(row: int, value: str) -> str:
+            file, row_in_file = self._place(ids, row)
+            return f"{self.folder.path(file.name)}: row {row_in_file}: {ID} {value!r} was there before"
+
+        _first_twice(_joined(ids), message)
         return ids
 
     def read_labels(self, heads: Heads) -> pa.Table:
@@ -126,7 +120,7 @@ class CompetitionFiles:
         without an image.
         """
         ids = self.read_ids(pixels)
-        every_id = pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string())
+        every_id = _joined(ids)
         if self.labels is None:
             return pa.table({ID: every_id})
         labels, path = self.read_labels(heads), self.folder.path(self.labels.name)
@@ -135,13 +129,15 @@ class CompetitionFiles:
             row = rows.is_null().index(pa.scalar(True)).as_py()
             file, row_in_file = self._place(ids, row)
             raise InputError(
-                f"{self.folder.path(file.name)}: row {row_in_file}: {ID} {every_id[row].as_py()!r} has no labels in {path}"
+                f"{self.folder.path(file.name)}: row {row_in_file}: {ID} {every_id[row].as_py()!r} "
+                f"has no labels in {path}; add its line, or fetch both files again"
             )
         if len(labels) > len(every_id):
             unused = pc.filter(labels.column(ID), pc.invert(pc.is_in(labels.column(ID), value_set=every_id)))
             raise InputError(
                 f"{path}: {len(unused)} of its {len(labels)} ids, {unused[0].as_py()!r} the first, have no image in "
-                f"{self.images[0].name} to {self.images[-1].name}; fetch the missing files, or keep only the rows that you want"
+                f"{self.images[0].name} to {self.images[-1].name}; fetch the missing files, "
+                "or keep only the lines of the images that you want"
             )
         return labels.take(rows)
 
@@ -152,26 +148,43 @@ class CompetitionFiles:
 
         Raises InputError naming the file, and the row where a pixel is missing.
         """
-        names = [str(k) for k in range(pixels)]
         for file in self.images:
-            with self.folder.open(file.name) as source:
+            yield from self._bands_of(file, pixels, scratch, lambda share: advance(share / len(self.images)))
+
+    def _bands_of(
+        self, file: SourceFile, pixels: int, scratch: Path, advance: Callable[[float], None]
+    ) -> Iterator[np.ndarray]:
+        with self.folder.open(file.name) as source:
+            with self.folder.reading(file.name, "Parquet"):
+                parquet = self._parquet(source)
+                groups = [parquet.metadata.row_group(k).num_rows for k in range(parquet.num_row_groups)]
+
+            def read(group: int, columns: list[str]) -> pa.Table:
                 with self.folder.reading(file.name, "Parquet"):
-                    parquet = self._parquet(source)
-                    groups = [parquet.metadata.row_group(k).num_rows for k in range(parquet.num_row_groups)]
+                    table = parquet.read_row_group(group, columns=columns)
+                    if len(table) != groups[group]:
+                        raise pa.ArrowInvalid(f"row group {group} has {len(table)} of {groups[group]} rows")
+                for name, values in zip(table.column_names, table.columns, strict=True):
+                    if values.null_count:
+                        row = sum(groups[:group]) + values.is_null().index(pa.scalar(True)).as_py()
+                        raise InputError(
+                            f"{self.folder.path(file.name)}: row {row}: pixel {name!r} is missing; expected 0 to 255"
+                        )
+                return table
 
-                def read(group: int, columns: list[str]) -> pa.Table:
-                    with self.folder.reading(file.name, "Parquet"):  # noqa: B023 - used up within this turn of the loop
-                        table = parquet.read_row_group(group, columns=columns)  # noqa: B023
-                    for column, values in zip(table.column_names, table.columns, strict=True):
-                        if values.null_count or len(values) != groups[group]:  # noqa: B023
-                            row = values.is_null().index(pa.scalar(True)).as_py() if values.null_count else len(values)
-                            raise InputError(
-                                f"{self.folder.path(file.name)}: row {sum(groups[:group]) + row}: "  # noqa: B023
-                                f"pixel column {column!r} has no value; expected 0 to 255"
-                            )
-                    return table
+            yield from pixel_rows(read, groups, [str(k) for k in range(pixels)], scratch, advance)
 
-                yield from pixel_rows(read, groups, names, scratch, lambda s: advance(s / len(self.images)))
+    def _ids_of(self, file: SourceFile, pixels: int) -> pa.ChunkedArray:
+        with self.folder.open(file.name) as source, self.folder.reading(file.name, "Parquet"):
+            parquet = self._parquet(source)
+            self._check_columns(file, parquet.schema_arrow, pixels)
+            ids = parquet.read(columns=[ID]).column(ID).cast(pa.string())
+        if not len(ids):
+            raise InputError(f"{self.folder.path(file.name)}: no rows; expected images")
+        if ids.null_count:
+            row = ids.is_null().index(pa.scalar(True)).as_py()
+            raise InputError(f"{self.folder.path(file.name)}: row {row}: {ID} is missing")
+        return ids
 
     def _parquet(self, source: pa.NativeFile) -> pq.ParquetFile:
         # pre_buffer joins the small reads of neighboring columns: a must over a network, a waste of memory on disk
@@ -179,30 +192,22 @@ class CompetitionFiles:
 
     def _check_columns(self, file: SourceFile, schema: pa.Schema, pixels: int) -> None:
         path = self.folder.path(file.name)
-        if ID not in schema.names:
+        types = dict(zip(schema.names, schema.types, strict=True))
+        if ID not in types:
             raise InputError(f"{path}: no column {ID!r}; expected {ID} and {pixels} columns of pixels")
-        fields = [field for field in schema if field.name not in (ID, PANDAS_INDEX)]
-        if len(fields) != pixels:
-            raise InputError(
-                f"{path}: {len(fields)} columns of pixels; expected {pixels}, height times width of data.raw_size"
-            )
-        for k, field in enumerate(fields):
-            if field.name != str(k):
-                raise InputError(
-                    f"{path}: column {field.name!r}; expected {str(k)!r}, pixels are numbered from 0 in order"
-                )
-            if field.type != pa.uint8():
-                raise InputError(f"{path}: column {field.name!r} is {field.type}; expected uint8")
-        kind = schema.field(ID).type
+        kind = types.pop(ID)
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             raise InputError(f"{path}: column {ID!r} is {kind}; expected string")
-
-    def _check_unique(self, ids: list[pa.ChunkedArray]) -> None:
-        def message(row: int, value: str) -> str:
-            file, row_in_file = self._place(ids, row)
-            return f"{self.folder.path(file.name)}: row {row_in_file}: {ID} {value!r} was there before"
-
-        _first_twice(pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.string()), message)
+        types.pop(PANDAS_INDEX, None)
+        if len(types) != pixels:
+            raise InputError(
+                f"{path}: {len(types)} columns of pixels; expected {pixels}, data.raw_size's height times width"
+            )
+        for k, (name, kind) in enumerate(types.items()):
+            if name != str(k):
+                raise InputError(f"{path}: column {name!r}; expected {str(k)!r}, pixels are numbered from 0 in order")
+            if kind != pa.uint8():
+                raise InputError(f"{path}: column {name!r} is {kind}; expected uint8")
 
     def _place(self, ids: list[pa.ChunkedArray], row: int) -> tuple[SourceFile, int]:
         """The file in which a row of all files together stands, and its row there."""
@@ -211,6 +216,10 @@ class CompetitionFiles:
                 return file, row
             row -= len(column)
         raise AssertionError(row)
+
+
+def _joined(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string())
 
 
 def _first_twice(values: pa.ChunkedArray, message: Callable[[int, str], str]) -> None:
@@ -224,7 +233,4 @@ def _first_twice(values: pa.ChunkedArray, message: Callable[[int, str], str]) ->
 
 
 def _class_number(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None

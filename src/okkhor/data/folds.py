@@ -130,11 +130,6 @@ def _read(path: Path, store: Store, folds: int) -> np.ndarray:
     assigned = table.column(COLUMN).take(rows).to_numpy()
     found = sorted(set(assigned.tolist()))
     if found != list(range(folds)):
-        raise InputError(
-            f"{path}: holds the folds {_list(found)}, expected 0 to {folds - 1} (data.folds={folds}); {what_to_do}"
-        )
+        shown = ", ".join(map(str, found[:12]))
+        raise InputError(f"{path}: holds folds {shown}, expected 0 to {folds - 1} (data.folds={folds}); {what_to_do}")
     return assigned
-
-
-def _list(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers[:12]))

@@ -31,6 +31,8 @@ def image_folder_store(
     size: height and width to which images are scaled and padded; cache_dir: see `stores_folder`. Raises InputError
     where there are fewer than two classes, a class without images, or an image that cannot be read.
     """
+    if "://" in str(data_dir):
+        raise InputError(f"data.dir={data_dir}: class folders are read from a local folder; copy them to one")
     root = Path(data_dir).expanduser().resolve()
     found = _find(root)
     names = [name for name, _ in found]

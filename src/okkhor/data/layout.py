@@ -94,9 +94,9 @@ class Store:
         return self.description["shape"][0]
 
     @cached_property
-    def images(self) -> np.memmap:
+    def images(self) -> "MappedImages":
         """uint8 (N, H, W), mapped: a row is read when it is used, and all processes share what was read."""
-        images = np.load(self.path / IMAGES, mmap_mode="r")
+        images = MappedImages.open(self.path / IMAGES)
         if images.dtype != np.uint8 or list(images.shape) != self.description["shape"]:
             raise InputError(
                 f"{self.path / IMAGES}: {images.dtype} {images.shape}, not what {DESCRIPTION} says; build it again"
@@ -144,8 +144,26 @@ class Store:
                     f"{self.path / name}: changed since it was built; delete {self.path} and build it again"
                 )
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "description": self.description}  # what was read is read again, not sent
+
     def _column(self, name: str) -> pa.ChunkedArray:
         return pq.read_table(self.path / INDEX, columns=[name]).column(0)
+
+
+class MappedImages(np.memmap):
+    """A memory map that goes to another process as the path of its file, where NumPy would send all of the content."""
+
+    _source: Path | None = None  # of the whole array only; parts of it are pickled as they are
+
+    @classmethod
+    def open(cls, path: Path) -> "MappedImages":
+        images = np.load(path, mmap_mode="r").view(cls)
+        images._source = path
+        return images
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return (MappedImages.open, (self._source,)) if self._source else np.asarray(self).__reduce__()
 
 
 class ImageWriter:

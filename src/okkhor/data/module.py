@@ -115,15 +115,19 @@ class ImageData(pl.LightningDataModule):
         seen = {tuple(row) for row in labels[~held_out].tolist()}
         return np.flatnonzero([h and tuple(row) not in seen for h, row in zip(held_out, labels.tolist(), strict=True)])
 
-    def train_dataloader(self) -> DataLoader:
-        ranks, rank = self._ranks()
+    def train_batches(self, ranks: int = 1, rank: int = 0) -> EpochBatches:
+        """The batches of one rank; raises InputError when rows or batch size cannot be shared out."""
         if self.batch_size % ranks:
             raise InputError(f"data.batch_size: expected a multiple of the {ranks} processes, got {self.batch_size}")
         rows = self.rows("train")
         batches = EpochBatches(rows, self.batch_size // ranks, shuffle=True, seed=self.seed, rank=rank, ranks=ranks)
         if not len(batches):
             raise InputError(f"data: {len(rows)} training images are too few for {ranks} processes")
-        batches.skip = self._done_of_this_epoch(len(batches))
+        return batches
+
+    def train_dataloader(self) -> DataLoader:
+        batches = self.train_batches(*self._ranks())
+        self._continue(batches)
         return self._loader(batches, self.augmentation)
 
     def val_dataloader(self) -> DataLoader:
@@ -147,7 +151,7 @@ class ImageData(pl.LightningDataModule):
         store = store or self.store
         dataset = ImageDataset(store.images, store.labels, self.size, augmentation=augmentation, seed=self.seed)
         workers = worker_count(self.workers, self._on_cpu())
-        return ResumableLoader(
+        return DataLoader(
             dataset,
             batch_sampler=batches,
             collate_fn=as_it_is,
@@ -185,22 +189,25 @@ class ImageData(pl.LightningDataModule):
     def _on_cpu(self) -> bool:
         return self.trainer is None or self.trainer.strategy.root_device.type == "cpu"
 
-    def _done_of_this_epoch(self, batches: int) -> int:
-        """How many batches of the current epoch a resumed run has behind it."""
-        if self.trainer is None or not self.trainer.fit_loop.restarting:
-            return 0
+    def _continue(self, batches: EpochBatches) -> None:
+        """Where a resumed run stands: its epoch, and the batches of it that lie behind.
+
+        Set here, since loader workers fetch ahead before Lightning tells the sampler its epoch.
+        """
+        if self.trainer is None:
+            return
+        batches.set_epoch(self.trainer.current_epoch)
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
-        return done if done < batches else 0
+        batches.skip = done if done < limited(len(batches), self.trainer) else 0
 
 
-class ResumableLoader(DataLoader):
-    """A DataLoader that tells Lightning it can continue within an epoch: its sampler skips what was done."""
-
-    def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.batch_sampler.epoch}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        self.batch_sampler.set_epoch(state["epoch"])
+def limited(batches: int, trainer: pl.Trainer) -> int:
+    """Training batches of one epoch and rank under the trainer's limits."""
+    if trainer.overfit_batches:
+        limit = trainer.overfit_batches
+    else:
+        limit = trainer.limit_train_batches  # fast_dev_run has set it, too
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
 
 def worker_count(workers: int | str, on_cpu: bool) -> int:

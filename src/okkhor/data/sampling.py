@@ -28,6 +28,11 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         self.epoch = 0
         self.skip = 0  # batches to pass over in the next iteration only: a run resumed within an epoch
 
+    @property
+    def sampler(self) -> "EpochBatches":
+        """Where Lightning looks for `set_epoch`: at a batch sampler's sampler, not at the batch sampler."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 

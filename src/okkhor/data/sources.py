@@ -12,7 +12,6 @@ from pyarrow import fs
 
 from okkhor.errors import InputError
 
-_NUMBER = re.compile(r"(\d+)")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]+://")
 
 
@@ -45,10 +44,12 @@ class SourceFolder:
                 self.filesystem, self.root = fs.LocalFileSystem(), str(Path(where).expanduser().resolve())
             self.root = self.root.rstrip("/")
             entries = self.filesystem.get_file_info(fs.FileSelector(self.root))
+        except FileNotFoundError as error:
+            raise InputError(f"data.dir={self.where}: no such folder; expected the one with the data files") from error
         except (OSError, pa.ArrowException, ValueError) as error:
             raise InputError(f"data.dir={self.where}: cannot be opened as a folder ({_cause(error)})") from error
-        files = [SourceFile(e.base_name, e.size, e.mtime_ns or 0) for e in entries if e.type == fs.FileType.File]
-        self.files = {file.name: file for file in sorted(files, key=lambda file: _natural(file.name))}
+        files = [entry for entry in entries if entry.type == fs.FileType.File]
+        self.files = {file.base_name: SourceFile(file.base_name, file.size, file.mtime_ns or 0) for file in files}
 
     @property
     def local(self) -> Path | None:
@@ -77,11 +78,6 @@ class SourceFolder:
                 f"{self.path(name)}: cannot be read as {what}, it is damaged or cut off ({_cause(error)}); "
                 "fetch it again"
             ) from error
-
-
-def _natural(name: str) -> list[str | int]:
-    """Sort key with which file 10 comes after file 9."""
-    return [int(part) if part.isdigit() else part for part in _NUMBER.split(name)]
 
 
 def _cause(error: BaseException) -> str:

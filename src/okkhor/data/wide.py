@@ -56,18 +56,21 @@ def _blocks(
     """uint8 (rows, width) for consecutive columns of one row group; the next is read while one is used."""
     width = max(1, BLOCK // max(1, rows))
     parts = [columns[start : start + width] for start in range(0, len(columns), width)] if rows else []
-    pixels = np.empty((min(width, len(columns)), rows), np.uint8)
-    pending = None
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
-        table = pending.result() if pending else read(group, part)
-        pending = reader.submit(read, group, following) if following else None
-        for i, name in enumerate(part):
-            at = 0
-            for chunk in table.column(name).chunks:
-                pixels[i, at : at + len(chunk)] = chunk.to_numpy()
-                at += len(chunk)
+    pending = [reader.submit(read, group, part) for part in parts[:1]]
+    for following in [*parts[1:], None]:
+        if not pending:
+            return
+        table = pending.pop().result()
+        if following:
+            pending.append(reader.submit(read, group, following))
+        bands = [_transposed(batch) for batch in table.to_batches()]
         del table
-        yield cv2.transpose(pixels[: len(part)])
+        yield bands[0] if len(bands) == 1 else np.concatenate(bands)
+
+
+def _transposed(batch: pa.RecordBatch) -> np.ndarray:
+    """uint8 (rows, columns) of a batch, by way of (columns, rows): both steps run at the speed of memory."""
+    return cv2.transpose(batch.to_tensor(row_major=False).to_numpy().T)
 
 
 def _across(file: BinaryIO, rows: int, widths: list[int]) -> Iterator[np.ndarray]:

@@ -33,7 +33,9 @@ def build_backbone(
         if library != "timm" and short in _torchvision_names():
             return _from_torchvision(short, pretrained, options)
         return _from_timm(short, pretrained, options)
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
         raise InputError(f"model.options: {error}") from error
 
 

@@ -50,8 +50,8 @@ class EpochMeter(nn.Module):
 
     def __init__(self, heads: Heads) -> None:
         super().__init__()
-        # a loss that is not finite ends the run elsewhere, with a message that names the batch
-        self.loss = MeanMetric(nan_strategy="disable")
+        # a loss that is NaN ends the run elsewhere, with a message that names the batch; "disable" drops weights
+        self.loss = MeanMetric(nan_strategy="ignore")
         self.score = HeadsScore(heads)
 
     def update(self, loss: Tensor, samples: int, logits: Sequence[Tensor], labels: Tensor) -> None:

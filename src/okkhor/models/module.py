@@ -19,8 +19,8 @@ class ClassifierModule(pl.LightningModule):
     """Trains a multi-head classifier and scores it.
 
     heads: contract 3; net: raw images (B, 1, H, W) -> logits of each head; loss: one value a sample, see
-    `okkhor.models.losses`; optimizer: parameter groups -> optimizer; scheduler: optimizer, total steps -> scheduler
-    or None; schedule: Lightning's `interval` and `monitor` of that scheduler; weight_decay: of the parameters that
+    `okkhor.models.losses`; optimizer: parameter groups -> optimizer; scheduler: optimizer -> scheduler, or
+    None; schedule: Lightning's `interval` and `monitor` of that scheduler; weight_decay: of the parameters that
     have one; batch_augmentation: see `okkhor.augment.batch`; seed: what every draw follows from.
     """
 
@@ -30,7 +30,7 @@ class ClassifierModule(pl.LightningModule):
         net: nn.Module,
         loss: nn.Module,
         optimizer: Callable[[list[dict[str, Any]]], torch.optim.Optimizer],
-        scheduler: Callable[[torch.optim.Optimizer, int], Any] | None = None,
+        scheduler: Callable[[torch.optim.Optimizer], Any] | None = None,
         *,
         schedule: Mapping[str, Any] | None = None,
         weight_decay: float = 0.0,
@@ -89,7 +89,7 @@ class ClassifierModule(pl.LightningModule):
         optimizer = self.make_optimizer(parameter_groups(self.net, self.weight_decay))
         if self.make_scheduler is None:
             return optimizer
-        scheduler = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        scheduler = self.make_scheduler(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **self.schedule}}
 
     def _report(self, stage: str, meter: EpochMeter) -> None:

@@ -103,7 +103,7 @@ def draw_curves(metrics: dict[str, Curve], heads: Heads) -> Figure | None:
     limits = (0, max(last, 1))
     left = style.inches(figure, 0.75, 1.25, 3.2, 2.05 if rates else 3.0)
     _draw(left, losses, "loss (nats)", limits, _span(losses))
-    right = style.inches(figure, 5.5, 1.25, 3.25, 3.0)
+    right = style.inches(figure, 5.45, 1.25, 3.1, 3.0)
     _draw(right, scores, "macro recall", limits, (_span(scores, 0.1)[0], 1.0))
     bottom = [left, right]
     if rates:
@@ -147,8 +147,8 @@ def _draw(axes: Axes, lines: list[Line], name: str, across: tuple[float, float],
     """Draw lines named at their ends; across, up: the limits of x and y."""
     axes.set_title(name, loc="left", fontproperties=style.font(11.5, "bold"), color=style.INK, pad=4)
     axes.set(xlim=across, ylim=up if up[1] > up[0] else (up[0], up[0] + 1))
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     style.tidy(axes)
     if not lines:
         axes.set(xticks=[], yticks=[])

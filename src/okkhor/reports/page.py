@@ -9,6 +9,7 @@ from PIL import Image
 from okkhor.reports.atomic import replacing
 from okkhor.reports.naming import Naming
 from okkhor.reports.recall import HeadResult, score
+from okkhor.reports.webfont import font_faces
 
 _ABOUT = {
     "learning_curves": ("Learning curves", "Loss, score and recall of each head over the epochs."),
@@ -28,6 +29,7 @@ body { margin: 0; background: var(--paper); color: var(--ink);
   "Noto Sans Bengali", sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 64px; }
 header p, .note, footer { color: var(--muted); }
+h1, h2 { font-weight: 600; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 19px; margin: 0; }
 p { margin: 0; }
@@ -39,7 +41,7 @@ section { margin-top: 24px; background: var(--card); border: 1px solid var(--lin
 .wide { overflow-x: auto; flex: 1 1 420px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 12px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 500; color: var(--muted); font-size: 14px; }
+th { font-weight: 400; color: var(--muted); font-size: 14px; }
 tr:last-child td { border-bottom: 0; }
 th:first-child, td:first-child, .name { text-align: left; }
 .name { white-space: normal; overflow-wrap: anywhere; }
@@ -50,7 +52,7 @@ img { display: block; width: 100%; height: auto; border-radius: 6px; }
 @media (max-width: 600px) { main { padding: 24px 12px; } section { padding: 16px; } th, td { padding: 6px 8px; } }
 details { border-top: 1px solid var(--line); padding: 10px 0; }
 details:first-of-type { margin-top: 12px; }
-summary { cursor: pointer; font-weight: 500; }
+summary { cursor: pointer; font-weight: 600; }
 details table { margin-top: 8px; }
 .note { font-size: 14px; margin-top: 12px; }
 a { color: var(--bar); }
@@ -76,7 +78,7 @@ def write_page(path: Path, run_dir: Path, results: list[HeadResult], naming: Nam
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(run)}: report</title>\n<style>{_CSS}</style>\n</head>\n"
+        f"<title>{escape(run)}: report</title>\n<style>\n{font_faces(body + run)}\n{_CSS}</style>\n</head>\n"
         f"<body><main>\n{body}\n</main></body>\n</html>\n"
     )
     with replacing(path) as temporary:

@@ -62,8 +62,11 @@ def build_data(config: DictConfig) -> ImageData:
     return build(config.data, "data", seed=config.seed, augmentation=pipeline)
 
 
-def build_module(config: DictConfig, heads: Heads) -> ClassifierModule:
-    """The network with its loss, optimizer, schedule and batch augmentation, ready to be fitted."""
+def build_module(config: DictConfig, heads: Heads, total_steps: int = 1) -> ClassifierModule:
+    """The network with its loss, optimizer, schedule and batch augmentation, ready to be fitted.
+
+    total_steps: optimizer steps of the whole run, where a schedule asks for them with `auto`.
+    """
     net = build_net(config, heads)
     optimizer = config.optimizer
     batch_augmentation: BatchAugmentation | None = build(config.aug.batch, "aug.batch") if config.aug.batch else None
@@ -72,7 +75,7 @@ def build_module(config: DictConfig, heads: Heads) -> ClassifierModule:
         net,
         build(config.model.loss, "model.loss"),
         partial(_optimizer, optimizer),
-        partial(_scheduler, config.scheduler),
+        partial(_scheduler, config.scheduler, total_steps=total_steps),
         schedule=OmegaConf.to_container(config.scheduler.schedule, resolve=True),
         weight_decay=float(optimizer.get("weight_decay", 0.0)),
         batch_augmentation=batch_augmentation,
@@ -93,7 +96,7 @@ def _optimizer(node: DictConfig, groups: list[dict[str, Any]]) -> Optimizer:
     return build(node, "optimizer", groups)
 
 
-def _scheduler(node: DictConfig, optimizer: Optimizer, total_steps: int) -> Any:
+def _scheduler(node: DictConfig, optimizer: Optimizer, *, total_steps: int) -> Any:
     arguments = {k: total_steps if v == "auto" else v for k, v in node.items() if k != "schedule"}
     return build(OmegaConf.create(arguments), "scheduler", optimizer)
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
-from okkhor.data.module import ImageData
+from okkhor.data.module import ImageData, limited
 from okkhor.errors import InputError
 from okkhor.models.module import ClassifierModule
 from okkhor.runs import Run
@@ -36,7 +36,7 @@ def fit(run: Run, config: DictConfig) -> float:
         trainer = build_trainer(config, callbacks=build_callbacks(run, config.callbacks), logger=loggers)
         data = build_data(config)
         data.prepare_data()  # every rank: the first builds under a lock, the others find it built
-        module = build_module(config, data.heads)
+        module = build_module(config, data.heads, total_steps(trainer, data))
         if trainer.is_global_zero:
             run.write_provenance({"dir": data.dir, "store": str(data.store.path), "identity": data.store.key})
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
@@ -65,6 +65,15 @@ def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logg
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
         default_root_dir=os.devnull,  # nothing is written but where the run directory says
     )
+
+
+def total_steps(trainer: pl.Trainer, data: ImageData) -> int:
+    """Optimizer steps of the whole run, for schedules that end with it.
+
+    Lightning's own estimate makes the training loader, and its workers fetch, before a resumed run knows its epoch.
+    """
+    batches = limited(len(data.train_batches(trainer.world_size)), trainer)
+    return -(-batches // trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
 
 
 def _conclude(
@@ -131,6 +140,7 @@ def quiet() -> None:
     for message in (
         r"The '(?:train|val|predict)_dataloader' does not have many workers",  # workers are chosen from the machine
         r"The number of training batches .* is smaller than the logging interval",
+        r"You're resuming from a checkpoint that ended before the epoch ended",  # okkhor.data.module skips what was done
         r"Checkpoint directory .* exists and is not empty",  # a resumed run: that is the point
         r"Experiment logs directory .* exists and is not empty",  # loggers.py keeps what is in it
         r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # an overflow step of mixed precision

@@ -47,7 +47,7 @@ def test_a_folder_adds_its_fonts(tmp_path):
 
 def test_a_folder_without_fonts_is_refused(tmp_path):
     (tmp_path / "font.woff2").write_bytes(b"wOF2")
-    with pytest.raises(InputError, match="no .ttf or .otf file"):
+    with pytest.raises(InputError, match=r"no \.ttf or \.otf file"):
         find_typefaces(tmp_path)
 
 

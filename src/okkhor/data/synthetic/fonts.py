@@ -23,12 +23,11 @@ PROBE = "ক্ষ্ম"  # a font that shapes this conjunct is a Bengali font
 # The lighter weights: their skeletons follow the pen best. A variable font gives one typeface per set of axes.
 PIP_FONTS: tuple[tuple[str, str, dict[str, float]], ...] = (
     ("fontpkg_hind_siliguri", "files/HindSiliguri-Light.ttf", {}),
-    ("fontpkg_hind_siliguri", "files/HindSiliguri-Medium.ttf", {}),
     ("justmytype_intl_south_asia", "fonts/ofl/notosansbengali/NotoSansBengali[wdth,wght].ttf", {"wght": 200}),
     (
         "justmytype_intl_south_asia",
         "fonts/ofl/notosansbengali/NotoSansBengali[wdth,wght].ttf",
-        {"wght": 400, "wdth": 75},
+        {"wght": 200, "wdth": 75},
     ),
 )
 

@@ -24,11 +24,13 @@ def write(sketch: Sketch, rng: np.random.Generator, size: tuple[int, int]) -> tu
     stroke = np.concatenate([sketch.stroke, *(np.full(len(line), first + k) for k, line in enumerate(lines))])
     points = np.concatenate([points, *lines])
     points = _wobble(points, stroke, rng)
+    cuts = np.flatnonzero(np.diff(stroke)) + 1
+    _lengthen(points, cuts, rng)
 
     # slant and turn, narrow or broad
     top, foot = float(points[:, 1].min()), float(points[:, 1].max())
     height = LETTER_HEIGHT * math.exp(0.20 * normal[0]) * (USUAL_HEIGHT / max(foot - top, 0.8)) ** 0.5
-    width = height * math.exp(0.07 + 0.16 * normal[1])
+    width = height * math.exp(0.07 + 0.13 * normal[1])
     turn, slant = math.radians(4.0 * normal[2]), 0.12 * normal[3] - 0.03
     cos, sin = math.cos(turn), math.sin(turn)
     affine = np.array(
@@ -41,7 +43,6 @@ def write(sketch: Sketch, rng: np.random.Generator, size: tuple[int, int]) -> tu
     x = 0.475 * size[1] + 16.0 * normal[4] - (left + right) / 2
     y = 0.475 * size[0] + 12.0 * normal[5] - middle
     points += np.array([x, y], np.float32)
-    cuts = np.flatnonzero(np.diff(stroke)) + 1
     pen = max(2.6, 3.8 + 0.5 * normal[6])
     return np.split(points, cuts), pen
 
@@ -50,7 +51,7 @@ def _move_glyphs(points: np.ndarray, glyph: np.ndarray, rng: np.random.Generator
     """Every glyph a little larger or smaller, sheared, out of its place; the headline stays what they hang from."""
     count = int(glyph.max()) + 1
     draw = rng.standard_normal((count, 5)).astype(np.float32)
-    scale_x, scale_y = np.exp(0.10 * draw[:, 0]), np.exp(0.10 * draw[:, 1])
+    scale_x, scale_y = np.exp(0.13 * draw[:, 0]), np.exp(0.12 * draw[:, 1])
     middle = np.array([points[glyph == k, 0].mean() if (glyph == k).any() else 0.0 for k in range(count)], np.float32)
     x = (points[:, 0] - middle[glyph]) * scale_x[glyph] + middle[glyph]
     x += 0.10 * draw[glyph, 2] * (0.5 - points[:, 1]) + 0.05 * draw[glyph, 3]
@@ -61,9 +62,9 @@ def _move_glyphs(points: np.ndarray, glyph: np.ndarray, rng: np.random.Generator
 def _headline(sketch: Sketch, rng: np.random.Generator) -> list[np.ndarray]:
     """The headline's spans as strokes: longer than the letters, shorter, tilted, broken or left out."""
     lines: list[np.ndarray] = []
-    if not len(sketch.headline) or rng.random() < 0.05:
+    if not len(sketch.headline) or rng.random() < 0.06:
         return lines
-    longer = np.abs(rng.normal(0.0, 0.28)) if rng.random() < 0.5 else rng.normal(0.0, 0.07)
+    longer = np.abs(rng.normal(0.0, 0.24)) if rng.random() < 0.5 else rng.normal(0.0, 0.07)
     tilt, lift = 0.05 * rng.standard_normal() - 0.01, 0.04 * rng.standard_normal()
     spans = sketch.headline
     middle = float(spans.mean())
@@ -81,6 +82,16 @@ def _headline(sketch: Sketch, rng: np.random.Generator) -> list[np.ndarray]:
         x = np.linspace(a, b, max(2, round((b - a) / 0.09)), dtype=np.float32)
         lines.append(np.stack([x, np.float32(lift) + np.float32(tilt) * (x - np.float32(middle))], axis=1))
     return lines
+
+
+def _lengthen(points: np.ndarray, cuts: np.ndarray, rng: np.random.Generator) -> None:
+    """Strokes that begin late or end beyond their mark, by a part of their last step. Changes `points`."""
+    starts = np.concatenate([[0], cuts])
+    ends = np.concatenate([cuts, [len(points)]]) - 1
+    share = np.clip(0.15 + 0.5 * rng.standard_normal((2, len(starts), 1)), -0.6, 1.5).astype(np.float32)
+    first = points[starts] + share[0] * (points[starts] - points[starts + 1])
+    points[ends] += share[1] * (points[ends] - points[ends - 1])
+    points[starts] = first
 
 
 def _wobble(points: np.ndarray, stroke: np.ndarray, rng: np.random.Generator) -> np.ndarray:

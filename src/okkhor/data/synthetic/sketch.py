@@ -103,7 +103,7 @@ class Sketcher:
             spans += found
             for piece in rest:
                 strokes.append(resample(smooth(piece, 1.5), spacing=COARSE))
-                rounded.append(resample(smooth(piece, 5.0), count=len(strokes[-1])))
+                rounded.append(resample(smooth(piece, min(5.0, len(piece) / 12)), count=len(strokes[-1])))
         return _GlyphStrokes(strokes, rounded, spans)
 
 

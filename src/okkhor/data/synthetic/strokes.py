@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from skimage.morphology import skeletonize
 
 STRAIGHT_ON = np.cos(np.radians(125.0))  # two paths at a junction are one stroke when they open by more than this
 LOOK_AHEAD = 10  # pixels along a path from which its direction at a junction is taken
+KNOB = 1.75  # times the usual half-width of a stroke: wider than any crossing of two
+LOOP = 1.35  # radius of the loop that a pen makes, times that of the printed knob
+SHORTEST_WITH_KNOB = 24  # pixels of skeleton
 NEIGHBORS = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))  # straight ones first
 
 
@@ -31,11 +33,37 @@ def trace(bitmap: np.ndarray) -> list[np.ndarray]:
     """
     if not bitmap.size:
         return []
+    from skimage.morphology import skeletonize  # takes half a second, which a data set that is there need not wait
+
     ink = np.pad(bitmap > 127, 2)
     radius = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
-    paths, nodes = _graph(skeletonize(ink), radius)
-    strokes = _join(paths, nodes)
+    skeleton = skeletonize(ink)
+    strokes = _join(*_graph(skeleton, radius))
+    for x, y, loop in _knobs(skeleton, radius):
+        strokes = [_stop_at(stroke, x, y, loop) for stroke in strokes]
+        angle = np.linspace(0, 2 * np.pi, 25)
+        strokes.append(np.stack([x + loop * np.cos(angle), y + loop * np.sin(angle)], axis=1).astype(np.float32))
     return [points - 2.0 for points in strokes if len(points) > 1]
+
+
+def _knobs(skeleton: np.ndarray, radius: np.ndarray) -> list[tuple[float, float, float]]:
+    """Middle and radius of a loop for every filled knob of the print, where a pen makes a small loop."""
+    along = np.where(skeleton, radius, 0.0)
+    if np.count_nonzero(skeleton) < SHORTEST_WITH_KNOB:  # all of it may be a dot
+        return []
+    usual = float(np.median(radius[skeleton]))
+    loops = []
+    while (widest := float(along.max())) > KNOB * usual:
+        y, x = np.unravel_index(int(along.argmax()), along.shape)
+        cv2.circle(along, (int(x), int(y)), round(1.6 * widest), 0.0, -1)  # a knob has one loop
+        loops.append((float(x), float(y), LOOP * widest))
+    return loops
+
+
+def _stop_at(stroke: np.ndarray, x: float, y: float, loop: float) -> np.ndarray:
+    """The stroke without those of its ends that lie inside a loop."""
+    outside = np.flatnonzero(np.hypot(stroke[:, 0] - x, stroke[:, 1] - y) >= loop)
+    return stroke[outside[0] : outside[-1] + 1] if len(outside) > 2 else stroke[:0]
 
 
 def _graph(skeleton: np.ndarray, radius: np.ndarray) -> tuple[list[_Path], list[np.ndarray]]:
@@ -46,7 +74,10 @@ def _graph(skeleton: np.ndarray, radius: np.ndarray) -> tuple[list[_Path], list[
         np.roll(on, shift, (0, 1)) for shift in ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
     ]
     crossings = sum((ring[k] == 0) & (ring[(k + 1) % 8] == 1) for k in range(8))
-    junction = ((on == 1) & (crossings >= 3)).astype(np.uint8)
+    square = (
+        on & ring[0] & ring[2] & ring[1]
+    )  # four pixels in a square, as in the middle of a cross, hide their crossings
+    junction = ((on == 1) & (crossings >= 3)).astype(np.uint8) | square
     # with its neighbors, for the paths that meet at a junction touch one another around it
     junction = (cv2.dilate(junction, np.ones((3, 3), np.uint8)) & on) == 1
     count, cluster = cv2.connectedComponents(junction.astype(np.uint8), connectivity=8)
@@ -131,7 +162,7 @@ def _join(paths: list[_Path], nodes: list[np.ndarray]) -> list[np.ndarray]:
             (float(ways[i] @ ways[j]), i, j) for i in range(len(arms)) for j in range(i) if arms[i][0] != arms[j][0]
         ]
         for cosine, i, j in sorted(pairs):
-            if cosine < STRAIGHT_ON and arms[i] not in partner and arms[j] not in partner:
+            if (cosine < STRAIGHT_ON or len(arms) == 2) and arms[i] not in partner and arms[j] not in partner:
                 partner[arms[i]], partner[arms[j]] = arms[j], arms[i]
 
     done: set[int] = set()

@@ -1,0 +1,78 @@
+"""Shared by all tests: one torch thread, a small synthetic data set made once, and a way to run commands."""
+
+import os
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("WANDB_MODE", "offline")
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def synthetic_dir(tmp_path_factory) -> Path:
+    """500 rendered images in the competition's format, shared by all workers of this test run."""
+    from okkhor.data.synthetic import render_dataset
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return render_dataset(shared / "synthetic", count=500, seed=0, workers=1, progress=False)
+
+
+@pytest.fixture
+def compose(tmp_path, synthetic_dir) -> Callable:
+    """Compose a configuration for a tiny run on the synthetic images: compose("model=small", …)."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    def make(*overrides: str):
+        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+            return hydra_compose("train", [*tiny(synthetic_dir, tmp_path / "runs"), *overrides])
+
+    return make
+
+
+def tiny(data: Path, runs: Path) -> list[str]:
+    """Options that make a run take seconds: few images, a thin net, no pictures."""
+    return [
+        "data=bengali",
+        f"data.dir={data}",
+        f"paths.runs={runs}",
+        "data.size=[24,40]",
+        "data.batch_size=16",
+        "data.workers=0",
+        "model.options.widths=[4,8,8,8]",
+        "trainer=cpu",
+        "trainer.max_epochs=2",
+        "+trainer.limit_train_batches=6",
+        "+trainer.limit_val_batches=2",
+        "callbacks=none",
+    ]
+
+
+@pytest.fixture
+def command(tmp_path) -> Callable:
+    """Run a command of the project as a user does: command("train.py", "debug=limit") -> CompletedProcess."""
+
+    def run(*words: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess:
+        env = {**os.environ, "OKKHOR_RUNS": str(tmp_path / "runs"), "COLUMNS": "120", **environment}
+        return subprocess.run(
+            [sys.executable, str(ROOT / words[0]), *words[1:]],
+            capture_output=True, text=True, timeout=timeout, env=env, cwd=tmp_path,
+        )  # fmt: skip
+
+    return run

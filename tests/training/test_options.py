@@ -1,0 +1,58 @@
+import pytest
+
+from okkhor.errors import InputError
+from okkhor.training.options import CHECKS, check_options
+
+WRONG = {
+    "name": "a b/../c",
+    "seed": -1,
+    "objective": "score",
+    "data.batch_size": 0,
+    "data.fold": 5,
+    "data.folds": 1,
+    "data.fold_seed": "x",
+    "data.split": "random",
+    "data.size": "[48]",
+    "data.raw_size": "137",
+    "data.workers": "many",
+    "data.download": "perhaps",
+    "data.synthetic.count": 0,
+    "data.synthetic.seed": -2,
+    "model.pool": "max",
+    "model.pretrained": "imagenet",
+    "model.compile": 3,
+    "model.channels_last": "x",
+    "model.dropout": 1.0,
+    "model.loss.smoothing": -0.1,
+    "optimizer.lr": 0,
+    "optimizer.weight_decay": -1,
+    "trainer.devices": 0,
+    "trainer.num_nodes": 0,
+    "trainer.max_epochs": "abc",
+    "trainer.accumulate_grad_batches": 0,
+    "trainer.check_val_every_n_epoch": 0,
+    "trainer.log_every_n_steps": 0,
+    "trainer.gradient_clip_val": -1,
+    "trainer.precision": "17",
+    "callbacks.checkpoint.mode": "most",
+    "callbacks.early_stopping.patience": 0,
+    "callbacks.progress": 2,
+    "callbacks.report": "x",
+}
+
+
+def test_every_check_has_a_wrong_value_here():
+    assert set(WRONG) == set(CHECKS)
+
+
+@pytest.mark.parametrize("key", sorted(WRONG))
+def test_wrong_value_is_refused_with_key_and_expectation(compose, key):
+    with pytest.raises(InputError, match=f"^{key}: expected "):
+        check_options(
+            compose("data=synthetic", f"{key}='{WRONG[key]}'" if " " in str(WRONG[key]) else f"{key}={WRONG[key]}")
+        )
+
+
+def test_defaults_pass(compose):
+    check_options(compose())
+    check_options(compose("data=synthetic"))
