@@ -196,7 +196,7 @@ class ImageData(pl.LightningDataModule):
         """
         if self.trainer is None:
             return
-        batches.set_epoch(self.trainer.current_epoch)
+        batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
         batches.skip = done if done < limited(len(batches), self.trainer) else 0
 
