@@ -9,7 +9,7 @@ ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format bench eda clean
+.PHONY: help setup train test test-fast lint format lock bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ lint: $(STAMP) ## ruff: errors and formatting
 format: $(STAMP) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+lock: $(STAMP) ## write what is installed now into constraints.txt
+	(head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable) > constraints.txt.part
+	mv constraints.txt.part constraints.txt
 
 bench: $(STAMP) ## measure: input pipeline, Lightning's share, Parquet ingest, start-up
 	$(BIN)/python scripts/benchmark.py

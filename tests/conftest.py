@@ -34,24 +34,12 @@ def synthetic_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def compose(tmp_path, synthetic_dir) -> Callable:
-    """Compose a configuration for a tiny run on the synthetic images: compose("model=small", …)."""
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-
-    def make(*overrides: str):
-        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-            return hydra_compose("train", [*tiny(synthetic_dir, tmp_path / "runs"), *overrides])
-
-    return make
-
-
-def tiny(data: Path, runs: Path) -> list[str]:
-    """Options that make a run take seconds: few images, a thin net, no pictures."""
+def tiny(tmp_path, synthetic_dir) -> list[str]:
+    """Options that make a run on the synthetic images take seconds: a thin net, few batches, no pictures."""
     return [
         "data=bengali",
-        f"data.dir={data}",
-        f"paths.runs={runs}",
+        f"data.dir={synthetic_dir}",
+        f"paths.runs={tmp_path / 'runs'}",
         "data.size=[24,40]",
         "data.batch_size=16",
         "data.workers=0",
@@ -62,6 +50,24 @@ def tiny(data: Path, runs: Path) -> list[str]:
         "+trainer.limit_val_batches=2",
         "callbacks=none",
     ]
+
+
+@pytest.fixture
+def compose(tiny) -> Callable:
+    """Compose a configuration for a tiny run: compose("model.dropout=0.1", …)."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+
+    def make(*overrides: str):
+        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+            return hydra_compose("train", [*tiny, *overrides])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def train_py() -> Path:
+    return ROOT / "train.py"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ WRONG = {
     "data.raw_size": "137",
     "data.workers": "many",
     "data.download": "perhaps",
+    "data.crop": 1,
     "data.synthetic.count": 0,
     "data.synthetic.seed": -2,
     "model.pool": "max",

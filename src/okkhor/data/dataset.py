@@ -18,6 +18,7 @@ class ImageDataset(Dataset):
     """Rows of a store as batches of contract 2.
 
     images: uint8 (N, H, W), a memory map; labels: int64 (N, heads) or None; size: (height, width) of the batch;
+    crop: to the ink first, see `okkhor.data.resize`;
     augmentation: drawn from (seed, epoch, row), so that neither worker nor rank changes it. Items are asked for
     by lists of (epoch, row); row PADDING gives blank paper and labels of -1.
     """
@@ -28,12 +29,14 @@ class ImageDataset(Dataset):
         labels: np.ndarray | None,
         size: tuple[int, int],
         *,
+        crop: bool = False,
         augmentation: ImageAugmentation | None = None,
         seed: int = 0,
     ) -> None:
         self.images = images
         self.labels = labels
         self.size = size
+        self.crop = crop
         self.augmentation = augmentation
         self.seed = seed
 
@@ -48,7 +51,7 @@ class ImageDataset(Dataset):
             if row == PADDING:
                 images[i] = 255
                 continue
-            image = resize(np.asarray(self.images[row]), self.size)
+            image = resize(np.asarray(self.images[row]), self.size, crop=self.crop)
             images[i] = image if self.augmentation is None else self.augmentation(image, [self.seed, epoch, row])
         return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(self._labels(rows))
 

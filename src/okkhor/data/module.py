@@ -27,7 +27,8 @@ class ImageData(pl.LightningDataModule):
     source: what `dir` holds: `competition` files, class folders (`image_folder`), or `synthetic` files that are
     rendered when they are not there yet; store: a packed store to read instead, without the sources; heads: the
     heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
-    batches have; split: `fold` holds out fold `fold` of `folds`, `unseen` whole graphemes; batch_size: of all
+    batches have; crop: cut to the
+    ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen` whole graphemes; batch_size: of all
     ranks together; workers: a number or `auto`.
     """
 
@@ -39,6 +40,7 @@ class ImageData(pl.LightningDataModule):
         heads: Mapping[str, Mapping[str, Any]],
         raw_size: Sequence[int],
         size: Sequence[int],
+        crop: bool = False,
         store: str | None = None,
         cache_dir: str | None = None,
         split: str = "fold",
@@ -61,6 +63,7 @@ class ImageData(pl.LightningDataModule):
             raise InputError(f"data.fold: expected 0 to {folds - 1}, got {fold}")
         self.source, self.dir, self.store_path, self.cache_dir = source, dir, store, cache_dir
         self.raw_size, self.size = (raw_size[0], raw_size[1]), (size[0], size[1])
+        self.crop = crop
         self.split, self.fold, self.folds, self.fold_seed = split, fold, folds, fold_seed
         self.batch_size, self.workers = batch_size, workers
         self.synthetic = dict(synthetic or {})
@@ -80,6 +83,8 @@ class ImageData(pl.LightningDataModule):
     def store(self) -> Store:
         if self._store is None:
             self._store = self._open()
+            if self.source != "image_folder" and self._store.labels is not None:
+                self._store.check_heads(Heads.from_config(self._heads))
         return self._store
 
     @property
@@ -149,7 +154,9 @@ class ImageData(pl.LightningDataModule):
         self, batches: EpochBatches, augmentation: ImageAugmentation | None = None, store: Store | None = None
     ) -> DataLoader:
         store = store or self.store
-        dataset = ImageDataset(store.images, store.labels, self.size, augmentation=augmentation, seed=self.seed)
+        dataset = ImageDataset(
+            store.images, store.labels, self.size, crop=self.crop, augmentation=augmentation, seed=self.seed
+        )
         workers = worker_count(self.workers, self._on_cpu())
         return DataLoader(
             dataset,
@@ -203,10 +210,7 @@ class ImageData(pl.LightningDataModule):
 
 def limited(batches: int, trainer: pl.Trainer) -> int:
     """Training batches of one epoch and rank under the trainer's limits."""
-    if trainer.overfit_batches:
-        limit = trainer.overfit_batches
-    else:
-        limit = trainer.limit_train_batches  # fast_dev_run has set it, too
+    limit = trainer.overfit_batches or trainer.limit_train_batches  # fast_dev_run has set the latter, too
     return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
 

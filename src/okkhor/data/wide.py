@@ -44,8 +44,7 @@ def pixel_rows(
                 for band in _across(file, rows, widths):
                     yield band
                     advance(0.2 * share * len(band) / rows)
-                file.seek(0)
-                file.truncate()
+                file.seek(0)  # not cut off: the next row group takes over its pages
     finally:
         scratch.unlink(missing_ok=True)
 

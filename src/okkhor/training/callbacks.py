@@ -55,7 +55,9 @@ class GracefulStop(Callback):
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return  # torchrun passes Ctrl-C on as SIGTERM to ranks that the terminal has told already
         self.asked = signal.Signals(number)
         print("\nstopping after this batch; once more to stop at once", file=sys.stderr, flush=True)
 

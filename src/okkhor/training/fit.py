@@ -10,10 +10,11 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from okkhor.data.module import ImageData, limited
-from okkhor.errors import InputError
+from okkhor.errors import InputError, StoppedError
 from okkhor.models.module import ClassifierModule
 from okkhor.runs import Run
 from okkhor.training.build import build, build_data, build_module
@@ -41,6 +42,9 @@ def fit(run: Run, config: DictConfig) -> float:
             run.write_provenance({"dir": data.dir, "store": str(data.store.path), "identity": data.store.key})
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
         metrics = _conclude(run, config, trainer, module, data, started) if trainer.is_global_zero else {}
+    except SIGTERMException:  # Lightning's, at the end of an epoch, whose checkpoint has been written
+        finish(loggers, "failed")
+        raise StoppedError(f"stopped after an epoch; go on with: python train.py resume={run.path}") from None
     except BaseException:
         finish(loggers, "failed")
         raise

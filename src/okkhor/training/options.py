@@ -72,6 +72,7 @@ CHECKS: dict[str, Check] = {
     "data.raw_size": TWO_SIZES,
     "data.workers": integer_or_auto(0),
     "data.download": BOOLEAN,
+    "data.crop": BOOLEAN,
     "data.synthetic.count": integer(1),
     "data.synthetic.seed": integer(0),
     "model.pool": choice("avg", "gem"),

@@ -6,8 +6,11 @@ import numpy as np
 
 from okkhor.data.synthetic.sketch import Sketch
 
-LETTER_HEIGHT = 57.0  # median distance of headline and foot in pixels, as in the real images
-USUAL_HEIGHT = 1.35  # letters: tall graphemes are written somewhat smaller, to fit the box
+LETTER_HEIGHT = 55.0  # median distance of headline and foot in pixels, as in the real images
+HEADLINE_AT = (
+    41.0  # pixels from the top: there it stands on the forms, whatever the grapheme, so that tall signs are cut
+)
+RISE = 1.65  # hands draw the signs above the headline this much taller than fonts do
 WAVES = 4  # plane waves whose sum is the smooth displacement field
 
 
@@ -19,6 +22,8 @@ def write(sketch: Sketch, rng: np.random.Generator, size: tuple[int, int]) -> tu
     normal = rng.standard_normal(24).tolist()
     points = sketch.points + np.float32(rng.uniform(-0.2, 1.0)) * (sketch.rounded - sketch.points)
     points = _move_glyphs(points, sketch.glyph, rng)
+    above = np.maximum(-0.1 - points[:, 1], 0)  # all but the tips that merely cross the headline
+    points[:, 1] -= above * np.float32(RISE * math.exp(0.2 * normal[7]) - 1.0)
     lines = _headline(sketch, rng)
     first = int(sketch.stroke[-1]) + 1
     stroke = np.concatenate([sketch.stroke, *(np.full(len(line), first + k) for k, line in enumerate(lines))])
@@ -28,20 +33,19 @@ def write(sketch: Sketch, rng: np.random.Generator, size: tuple[int, int]) -> tu
     _lengthen(points, cuts, rng)
 
     # slant and turn, narrow or broad
-    top, foot = float(points[:, 1].min()), float(points[:, 1].max())
-    height = LETTER_HEIGHT * math.exp(0.20 * normal[0]) * (USUAL_HEIGHT / max(foot - top, 0.8)) ** 0.5
-    width = height * math.exp(0.07 + 0.13 * normal[1])
+    height = LETTER_HEIGHT * math.exp(0.20 * normal[0])
+    width = height * math.exp(0.12 + 0.13 * normal[1])
     turn, slant = math.radians(4.0 * normal[2]), 0.12 * normal[3] - 0.03
     cos, sin = math.cos(turn), math.sin(turn)
     affine = np.array(
         [[cos * width, sin * width], [(-slant * cos - sin) * height, (-slant * sin + cos) * height]], np.float32
     )
+    hook = 0.5 * float(points[:, 0].min() + points[:, 0].max()) * float(affine[0, 1])
     points = points @ affine
 
     left, right = float(points[:, 0].min()), float(points[:, 0].max())
-    middle = (0.3 + 0.2 * (top + foot)) * float(affine[1, 1])
     x = 0.475 * size[1] + 16.0 * normal[4] - (left + right) / 2
-    y = 0.475 * size[0] + 12.0 * normal[5] - middle
+    y = HEADLINE_AT + 10.0 * normal[5] - hook
     points += np.array([x, y], np.float32)
     pen = max(2.6, 3.8 + 0.5 * normal[6])
     return np.split(points, cuts), pen

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+
+from okkhor.data.module import ImageData, worker_count
+from okkhor.errors import InputError
+
+HEADS = {
+    "root": {"column": "grapheme_root", "classes": 168, "weight": 2},
+    "vowel": {"column": "vowel_diacritic", "classes": 11},
+    "consonant": {"column": "consonant_diacritic", "classes": 7},
+}
+
+
+@pytest.fixture
+def make(synthetic_dir):
+    def build(**options):
+        given = {"source": "competition", "dir": str(synthetic_dir), "heads": HEADS, "workers": 0, "batch_size": 16}
+        return ImageData(**{**given, "raw_size": (137, 236), "size": (20, 26), **options})
+
+    return build
+
+
+@pytest.mark.parametrize("split", ["fold", "unseen"])
+def test_training_and_validation_share_the_rows_out(make, split):
+    parts = [make(split=split, fold=fold).rows(part) for fold in (0, 3) for part in ("train", "val")]
+    for train, val in (parts[:2], parts[2:]):
+        assert len(np.intersect1d(train, val)) == 0
+        assert len(np.union1d(train, val)) == 500
+    assert not np.array_equal(parts[1], parts[3])
+
+
+def test_unseen_holds_out_whole_label_combinations(make):
+    data = make(split="unseen")
+    combinations = [{tuple(row) for row in data.store.labels[data.rows(part)].tolist()} for part in ("train", "val")]
+    assert combinations[1]
+    assert not combinations[0] & combinations[1]
+    assert np.array_equal(data.rows("unseen"), data.rows("val"))
+
+
+def test_unseen_part_of_a_fold_lacks_every_combination_of_training(make):
+    data = make()
+    train = {tuple(row) for row in data.store.labels[data.rows("train")].tolist()}
+    for row in data.store.labels[data.rows("unseen")].tolist():
+        assert tuple(row) not in train
+
+
+def test_loader_gives_every_row_once_in_order_whatever_the_ranks(make):
+    data = make()
+    rows = data.rows("val")
+    seen = []
+    for rank in range(2):
+        labels = torch.cat([labels for _, labels in data.loader_of(rows, ranks=2, rank=rank)])
+        seen.append(labels[labels[:, 0] >= 0])
+    together = sorted(map(tuple, torch.cat(seen).tolist()))
+    assert together == sorted(map(tuple, data.store.labels[rows].tolist()))
+
+
+def test_store_alone_is_enough(make):
+    data = make()
+    again = make(dir=None, store=str(data.store.path))
+    assert np.array_equal(again.store.images[:3], data.store.images[:3])
+    assert again.store.key == data.store.key
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"dir": None}, "data.dir"),
+        ({"split": "random"}, "data.split.*fold, unseen"),
+        ({"fold": 5}, "data.fold.*0 to 4"),
+    ],
+)
+def test_impossible_settings_are_refused_by_key(make, options, said):
+    with pytest.raises(InputError, match=said):
+        make(**options)
+
+
+def test_batches_that_ranks_cannot_share_are_refused(make):
+    with pytest.raises(InputError, match=r"data.batch_size.*multiple of the 3"):
+        make().train_batches(ranks=3)
+    with pytest.raises(InputError, match="too few"):
+        make(batch_size=1000).train_batches(ranks=500)
+
+
+def test_workers_are_as_asked_for_or_chosen_from_the_machine():
+    assert worker_count(3, on_cpu=True) == 3
+    assert 0 <= worker_count("auto", on_cpu=True) < worker_count("auto", on_cpu=False) <= 16
