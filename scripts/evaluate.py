@@ -21,7 +21,7 @@ def main() -> None:
         nargs="*",
         metavar="key=value",
         help="data.dir=DIR or data.store=DIR: other data (then all of it, unless data.split says otherwise); "
-        "data.split=val, all or unseen (label combinations that training lacked); data.batch_size, data.workers, paths.*",
+        "data.split=val, all or unseen (combinations that training lacked); data.batch_size, data.workers, paths.*",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     arguments = parser.parse_args()

@@ -30,7 +30,7 @@ def synthetic_dir(tmp_path_factory) -> Path:
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    return render_dataset(shared / "synthetic", count=500, seed=0, workers=1, progress=False)
+    return render_dataset(shared / "synthetic", count=500, seed=0, workers=1, files=1, progress=False)
 
 
 @pytest.fixture

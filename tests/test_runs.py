@@ -68,7 +68,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path, make):
 
 def test_damaged_config_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("a: [1, 2\nb: }")
-    with pytest.raises(InputError, match="config.yaml"):
+    with pytest.raises(InputError, match=r"config\.yaml"):
         Run.open(tmp_path).config()
 
 

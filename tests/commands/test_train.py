@@ -86,7 +86,7 @@ def test_two_processes_share_one_run_directory_and_its_metrics_are_whole(command
     assert {path.name for path in (tmp_path / "runs" / "default").iterdir()} == {run.path.name}
     assert run.metrics()["images/validation"] > 0
     # the ranks' validation, summed by torchmetrics, against the one process that scored the best checkpoint
-    last = [row for row in (run.logs / "metrics.csv").read_text().splitlines()][1:]
+    last = (run.logs / "metrics.csv").read_text().splitlines()[1:]
     header = (run.logs / "metrics.csv").read_text().splitlines()[0].split(",")
     logged = [dict(zip(header, row.split(","), strict=True)).get("val/score") for row in last]
     assert float(next(value for value in logged if value)) == pytest.approx(run.metrics()["val/score"], abs=1e-6)

@@ -29,7 +29,7 @@ def test_padding_is_blank_and_masked_and_labels_of_the_store_stay():
     images, labels = ImageDataset(IMAGES, LABELS, (10, 18)).__getitems__([(0, 3), (0, PADDING)])
     assert (images[1] == 255).all()
     assert labels[1].tolist() == [-1, -1]
-    assert (LABELS == before).all()
+    assert (before == LABELS).all()
 
 
 def test_without_labels_there_are_no_columns():

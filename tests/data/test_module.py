@@ -86,3 +86,15 @@ def test_batches_that_ranks_cannot_share_are_refused(make):
 def test_workers_are_as_asked_for_or_chosen_from_the_machine():
     assert worker_count(3, on_cpu=True) == 3
     assert 0 <= worker_count("auto", on_cpu=True) < worker_count("auto", on_cpu=False) <= 16
+
+
+def test_synthetic_source_renders_once_and_leaves_a_contact_sheet(make, tmp_path):
+    sheet = tmp_path / "reports" / "sheet.png"
+    synthetic = {"count": 64, "seed": 1, "files": 1, "test_count": 1, "workers": 1, "progress": False}
+    options = {"source": "synthetic", "dir": str(tmp_path / "rendered"), "cache_dir": str(tmp_path / "stores")}
+    data = make(**options, synthetic={**synthetic, "contact_sheet": str(sheet)})
+    assert len(data.store.images) == 64
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    before = (tmp_path / "rendered" / "train.csv").stat().st_mtime_ns
+    assert make(**options, synthetic=synthetic).store.key == data.store.key
+    assert (tmp_path / "rendered" / "train.csv").stat().st_mtime_ns == before

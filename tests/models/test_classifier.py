@@ -78,5 +78,5 @@ def test_pretrained_weights_that_cannot_be_fetched_say_so(name, monkeypatch, tmp
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "")
-    with pytest.raises(InputError, match="model.pretrained=false"):
+    with pytest.raises(InputError, match=r"model\.pretrained=false"):
         build_backbone(name, pretrained=True)

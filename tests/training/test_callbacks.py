@@ -35,7 +35,7 @@ def test_a_loss_that_is_none_names_epoch_batch_and_rows(loss):
         current_epoch=3, global_step=70,
         train_dataloader=SimpleNamespace(batch_sampler=[[(3, 5), (3, 6)], [(3, 11), (3, 12)]]),
     )  # fmt: skip
-    with pytest.raises(NonFiniteLossError, match="epoch 3, batch 1 .*step 70; store rows 11, 12"):
+    with pytest.raises(NonFiniteLossError, match=r"epoch 3, batch 1 .*step 70; store rows 11, 12"):
         StopOnNonFiniteLoss().on_train_batch_end(trainer, None, {"loss": torch.tensor(loss)}, None, 1)
 
 

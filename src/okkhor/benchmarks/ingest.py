@@ -39,14 +39,14 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
     return [
         Figure(
             "ingest",
-            "Parquet ingest, time",
+            "store / read_parquet, time",
             Side("store", "s", list(seconds)),
             Side("pandas.read_parquet", "s", list(other_seconds)),
             TIME,
         ),
         Figure(
             "ingest",
-            "Parquet ingest, memory",
+            "store / read_parquet, memory",
             Side("store", "MB", list(peak)),
             Side("pandas.read_parquet", "MB", list(other_peak)),
             MEMORY,
@@ -55,7 +55,7 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
 
 
 def observed(*words: str) -> tuple[float, float]:
-    """Seconds and peak megabytes (10^6 bytes) of `main(words)` in its own process; raises RuntimeError where it fails."""
+    """Seconds and peak megabytes of `main(words)` in a process of its own; raises RuntimeError where it fails."""
     psutil = extra("psutil")
     command = [sys.executable, "-m", "okkhor.benchmarks.ingest", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

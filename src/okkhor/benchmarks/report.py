@@ -21,7 +21,7 @@ PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "numpy", "pandas", "pyar
 def table(figures: Sequence[Figure]) -> Table:
     """A row a figure: both medians, the ratio with its smallest and largest round, the goal, whether it was met."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    made.add_column("")
+    made.add_column("ours / other", header_style="dim", no_wrap=True)
     for title in ("ours", "other", "ratio (min - max)", "goal"):
         made.add_column(title, justify="right", header_style="dim", no_wrap=True)
     made.add_column("")

@@ -1,8 +1,7 @@
 """Two sides measured in turn: what each round gave, their ratio, the goal beside it."""
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -78,20 +77,6 @@ class Figure:
             "goal": goal,
             "met": self.met,
         }
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """torch computes with so many threads: several wait for one another at every operation, and where another process
-    holds a core, most of what is measured is that wait."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def alternate(sides: Mapping[str, Callable[[], T]], rounds: int, tick: Tick, part: str) -> dict[str, list[T]]:

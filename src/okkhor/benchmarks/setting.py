@@ -26,7 +26,7 @@ class Setting:
     rows: int = 10_000
     rounds: int = 5
     seconds: float = 3.0
-    steps: int = 40
+    steps: int = 25
 
     @property
     def data(self) -> Path:

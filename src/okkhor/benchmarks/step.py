@@ -1,25 +1,28 @@
 """A training step under Lightning against the same step in a bare PyTorch loop.
 
-The same network (model=small), loss, AdamW, one-cycle schedule, uint8 batches of the size and number that training has,
-already in memory, on the CPU, with one thread. Both keep the epoch's loss and recalls (torchmetrics) at every step. Lightning has besides, as `okkhor.training.fit` gives it: its Trainer, the CSV logger,
-the callbacks (stop on signals, stop on NaN, speed, checkpoints; no bar), and the module's own seeding and logging.
+The same network (model=small), loss, AdamW, one-cycle schedule, and uint8 batches of the size and number of images that
+training has, already in memory, on the CPU. Both keep the epoch's loss and recalls (torchmetrics) at every step.
+Lightning has besides, as `okkhor.training.fit` gives it: its Trainer, the CSV logger, the callbacks (stop on signals,
+stop on NaN, speed, checkpoints; no bar), and the module's own seeding and logging. torch computes with one thread:
+several wait for one another at every operation, and where another process holds a core, that wait is most of a step.
 
 The two take turns step by step, not run by run, in one process: the goal is a few percent, less than the
 difference between two runs on a machine that does something else, too. The first steps and everything
 before and after the steps (set-up, validation, checkpoints) do not count.
 """
 
-import contextlib
 import io
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from torch.utils.data import DataLoader
 
-from okkhor.benchmarks.rounds import Figure, Goal, Side, Tick, threads
+from okkhor.benchmarks.rounds import Figure, Goal, Side, Tick
 from okkhor.benchmarks.setting import Setting
 from okkhor.heads import Heads
 from okkhor.models.module import Batch, ClassifierModule
@@ -39,25 +42,38 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
     heads, _ = setting.task()
     lightning, bare = [], []
     for number in range(setting.rounds):
-        with threads(1):
+        with one_thread():
             turns = take_turns(config, heads, setting.steps, seed=number)
         lightning.append(1000 * sum(turns.lightning) / len(turns.lightning))
         bare.append(1000 * sum(turns.bare) / len(turns.bare))
         tick(f"step: round {number + 1} of {setting.rounds}")
     ours = Side("Lightning", "ms", lightning)
-    return [Figure("step", "training step, against a bare loop", ours, Side("bare PyTorch", "ms", bare), GOAL)]
+    return [Figure("step", "Lightning step / bare PyTorch", ours, Side("bare PyTorch", "ms", bare), GOAL)]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch computes with one thread meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass
 class Turns:
     """Batches for Lightning's Trainer; before each is handed over, the bare loop takes a step on it.
 
-    bare, lightning: seconds of each step after the warm-up. Lightning's is the time from handing over a
+    module: the bare loop's; trained: Lightning's, its equal; bare, lightning: seconds of each step after the
+    warm-up. Lightning's is the time from handing over a
     batch to being asked for the next: the whole step with whatever stands around it.
     """
 
     batches: list[Batch]
     module: ClassifierModule
+    trained: ClassifierModule
     bare: list[float] = field(default_factory=list)
     lightning: list[float] = field(default_factory=list)
 
@@ -107,10 +123,10 @@ def take_turns(config: DictConfig, heads: Heads, steps: int, seed: int) -> Turns
     for _ in range(2):
         pl.seed_everything(seed, verbose=False)
         modules.append(build_module(config, heads, total_steps=len(batches) + 1))
-    turns = Turns(batches, modules[0])
+    turns = Turns(batches, *modules)
     run = Run.create(config.paths.runs, "bench")
     callbacks = [c for c in build_callbacks(run, config.callbacks) if not isinstance(c, pl.callbacks.ProgressBar)]
     trainer = build_trainer(config, callbacks=callbacks, logger=build_loggers(run, config.logger, None))
-    with contextlib.redirect_stdout(io.StringIO()):  # the epoch's line
-        trainer.fit(modules[1], train_dataloaders=turns, val_dataloaders=batches[:1])
+    with redirect_stdout(io.StringIO()):  # the epoch's line
+        trainer.fit(turns.trained, train_dataloaders=turns, val_dataloaders=DataLoader(batches[:1], batch_size=None))
     return turns

@@ -180,9 +180,13 @@ class ImageData(pl.LightningDataModule):
         from okkhor.data.store import competition_store
 
         if self.source == "synthetic":
-            from okkhor.data.synthetic import render_dataset
+            from okkhor.data.synthetic import contact_sheet, render_dataset
 
-            render_dataset(Path(self.dir), **self.synthetic)
+            settings = {name: value for name, value in self.synthetic.items() if name != "contact_sheet"}
+            folder = render_dataset(self.dir, **settings)
+            sheet = self.synthetic.get("contact_sheet")
+            if sheet and not Path(sheet).exists():
+                contact_sheet(sheet, folder)
         elif self.download:
             from okkhor.data.download import download_competition
 

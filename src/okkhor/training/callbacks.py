@@ -165,8 +165,9 @@ class EpochLines(Callback):
             if name.startswith("val/recall_")
         )
         score = f"val/score {metrics['val/score']:.4f} ({recalls})" if "val/score" in metrics else "not validated"
+        loss = metrics.get("val/loss", float("nan"))
         print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  val/loss {metrics.get('val/loss', float('nan')):.3f}"
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  val/loss {loss:.3f}"
             f"  {score}  {self.speed.images_per_second:.0f} images/s  left {clock(self.speed.seconds_left)}",
             flush=True,
         )

@@ -144,7 +144,7 @@ def quiet() -> None:
     for message in (
         r"The '(?:train|val|predict)_dataloader' does not have many workers",  # workers are chosen from the machine
         r"The number of training batches .* is smaller than the logging interval",
-        r"You're resuming from a checkpoint that ended before the epoch ended",  # okkhor.data.module skips what was done
+        r"You're resuming from a checkpoint that ended before the epoch ended",  # okkhor.data.module skips them
         r"Checkpoint directory .* exists and is not empty",  # a resumed run: that is the point
         r"Experiment logs directory .* exists and is not empty",  # loggers.py keeps what is in it
         r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # an overflow step of mixed precision

@@ -14,8 +14,9 @@ def submission_rows(
 ) -> list[tuple[str, int]]:
     """`(row_id, target)` pairs, row_id = `<image_id>_<column>`.
 
-    columns: label columns of the heads; predicted: classes (N,) of each head, for the images in `image_ids`. The order is test.csv's
-    where data_dir has one (columns row_id, image_id, component), else images as they come, columns by name.
+    columns: label columns of the heads; predicted: classes (N,) of each head, for the images in `image_ids`.
+    The order is test.csv's where data_dir has one (columns row_id, image_id, component), else images as they
+    come, columns by name.
     Raises InputError when test.csv asks for an image or a component that is not there.
     """
     answers = {
