@@ -10,7 +10,7 @@ def test_start_up_is_measured_shown_and_written(command, tmp_path):
     out = tmp_path / "new folder" / "bench.json"
     result = command("scripts/benchmark.py", "--only", "startup", "--rounds", "1", "--out", str(out))
     assert result.returncode == 0, result.stderr
-    assert "train.py --help" in result.stdout
+    assert "--help / import torch" in result.stdout
     assert str(out) in result.stdout
     found = json.loads(out.read_text())
     (figure,) = found["figures"]

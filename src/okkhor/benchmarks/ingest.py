@@ -39,14 +39,14 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
     return [
         Figure(
             "ingest",
-            "store / read_parquet, time",
+            "store / read_parquet",
             Side("store", "s", list(seconds)),
             Side("pandas.read_parquet", "s", list(other_seconds)),
             TIME,
         ),
         Figure(
             "ingest",
-            "store / read_parquet, memory",
+            "store / read_parquet",
             Side("store", "MB", list(peak)),
             Side("pandas.read_parquet", "MB", list(other_peak)),
             MEMORY,

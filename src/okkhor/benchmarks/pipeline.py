@@ -52,9 +52,9 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
     results = alternate(sides, setting.rounds, tick, "pipeline")
     by = {name: Side(name, "images/s", rounds) for name, rounds in results.items()}
     return [
-        Figure("pipeline", "input pipeline / workshop's", by["ours"], by["workshop's"], GOAL),
-        Figure("pipeline", "input pipeline / wide frame", by["ours"], by["wide frame"], GOAL),
-        Figure("pipeline", "the same, all pixels / workshop's", by["ours, as scanned"], by["workshop's"]),
+        Figure("pipeline", "input / workshop's", by["ours"], by["workshop's"], GOAL),
+        Figure("pipeline", "input / wide frame", by["ours"], by["wide frame"], GOAL),
+        Figure("pipeline", "unscaled / workshop's", by["ours, as scanned"], by["workshop's"]),
     ]
 
 

@@ -12,25 +12,33 @@ from typing import Any
 
 from rich.table import Table
 
-from okkhor.benchmarks.rounds import Figure, Goal, Side
+from okkhor.benchmarks.rounds import Figure, Goal
 from okkhor.benchmarks.setting import Setting
 
 PACKAGES = ("torch", "pytorch-lightning", "hydra-core", "numpy", "pandas", "pyarrow", "opencv-python-headless")
 
 
 def table(figures: Sequence[Figure]) -> Table:
-    """A row a figure: both medians, the ratio with its smallest and largest round, the goal, whether it was met."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    """A row a figure: both medians, the ratio, its smallest and largest round, the goal and whether it was met.
+
+    80 columns are enough.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     made.add_column("ours / other", header_style="dim", no_wrap=True)
-    for title in ("ours", "other", "ratio (min - max)", "goal"):
+    made.add_column("", style="dim", no_wrap=True)
+    for title in ("ours", "other", "ratio", "rounds", "goal"):
         made.add_column(title, justify="right", header_style="dim", no_wrap=True)
-    made.add_column("")
+    made.add_column("", no_wrap=True)
     for figure in figures:
-        ratio = figure.ratio
-        cells = [figure.name, _value(figure.ours), _value(figure.other)]
-        cells.append(f"{_number(ratio.median)} ({_number(min(ratio.rounds))} - {_number(max(ratio.rounds))})")
-        met = {True: "[green]met[/]", False: "[red]not met[/]", None: ""}[figure.met]
-        made.add_row(*cells, _limit(figure.goal, figure.ours.unit), met)
+        ratio, unit = figure.ratio, figure.ours.unit
+        made.add_row(
+            figure.name,
+            unit,
+            *(_number(side.median) for side in (figure.ours, figure.other, ratio)),
+            f"{_number(min(ratio.rounds))} - {_number(max(ratio.rounds))}",
+            _limit(figure.goal, unit),
+            {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[figure.met],
+        )
     return made
 
 
@@ -85,10 +93,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _value(side: Side) -> str:
-    return f"{_number(side.median)} {side.unit}"
 
 
 def _limit(goal: Goal | None, unit: str) -> str:

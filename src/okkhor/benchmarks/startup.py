@@ -18,7 +18,7 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
     sides = {name: lambda words=words: seconds_of(*words) for name, words in commands.items()}
     results = alternate(sides, setting.rounds, tick, "startup")
     ours, other = Side("train.py --help", "s", results["help"]), Side("import torch", "s", results["import"])
-    return [Figure("startup", "train.py --help / import torch", ours, other, GOAL)]
+    return [Figure("startup", "--help / import torch", ours, other, GOAL)]
 
 
 def seconds_of(*words: str) -> float:

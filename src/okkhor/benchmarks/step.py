@@ -48,7 +48,7 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
         bare.append(1000 * sum(turns.bare) / len(turns.bare))
         tick(f"step: round {number + 1} of {setting.rounds}")
     ours = Side("Lightning", "ms", lightning)
-    return [Figure("step", "Lightning step / bare PyTorch", ours, Side("bare PyTorch", "ms", bare), GOAL)]
+    return [Figure("step", "Lightning / bare loop", ours, Side("bare PyTorch", "ms", bare), GOAL)]
 
 
 @contextmanager
