@@ -19,7 +19,7 @@ from okkhor.data.store import competition_store
 @pytest.mark.parametrize("kind", [WorkshopImages, FrameImages])
 def test_what_is_compared_with_gives_our_images_inverted_in_three_channels(kind, wide, tmp_path):
     store = competition_store(wide.folder, wide.heads, size=wide.size, cache_dir=tmp_path / "stores", progress=False)
-    ours, our_labels = ImageDataset(store.images, store.labels, wide.size).__getitems__([(0, i) for i in range(40)])
+    ours, our_labels = ImageDataset(store.images, store.labels).__getitems__([(0, i) for i in range(40)])
     pixels = pd.read_parquet(wide.folder / "train_image_data_0.parquet")
     theirs = kind(pixels, pd.read_csv(wide.folder / "train.csv"), wide.heads.columns, wide.size)
     assert len(theirs) == len(ours) == 40
@@ -34,7 +34,7 @@ def test_what_is_compared_with_gives_our_images_inverted_in_three_channels(kind,
 
 
 def test_epochs_follow_one_another_each_in_its_own_order():
-    data = ImageDataset(np.arange(6, dtype=np.uint8).repeat(64).reshape(6, 8, 8), None, (8, 8))
+    data = ImageDataset(np.arange(6, dtype=np.uint8).repeat(64).reshape(6, 8, 8), None)
     sampler = EpochBatches(np.arange(6), 3, shuffle=True, seed=0)
     batches = endless(DataLoader(data, batch_sampler=sampler, collate_fn=as_it_is))
     epochs = [torch.cat([next(batches)[0][:, 0, 0, 0] for _ in range(2)]).tolist() for _ in range(4)]

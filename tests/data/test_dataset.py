@@ -4,7 +4,6 @@ from torch.utils.data import DataLoader
 
 from okkhor.augment.image import ImagePipeline
 from okkhor.data.dataset import ImageDataset, as_it_is
-from okkhor.data.resize import resize
 from okkhor.data.sampling import PADDING, EpochBatches
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 20, 36), np.uint8)
@@ -13,27 +12,27 @@ LABELS = np.random.default_rng(1).integers(0, 5, (30, 2))
 
 def augmented(**options):
     pipeline = ImagePipeline([{"Affine": {"rotate": [-30, 30], "p": 0.9}}, {"GaussNoise": {"p": 0.5}}])
-    return ImageDataset(IMAGES, LABELS, (10, 18), augmentation=pipeline, seed=7, **options)
+    return ImageDataset(IMAGES, LABELS, augmentation=pipeline, seed=7, **options)
 
 
 def test_batch_is_what_contract_two_says():
-    images, labels = ImageDataset(IMAGES, LABELS, (10, 18)).__getitems__([(0, 3), (0, 1)])
-    assert images.shape == (2, 1, 10, 18)
+    images, labels = ImageDataset(IMAGES, LABELS).__getitems__([(0, 3), (0, 1)])
+    assert images.shape == (2, 1, 20, 36)
     assert images.dtype == torch.uint8
     assert labels.tolist() == LABELS[[3, 1]].tolist()
-    assert (images[0, 0].numpy() == resize(IMAGES[3], (10, 18))).all()
+    assert (images[0, 0].numpy() == IMAGES[3]).all()
 
 
 def test_padding_is_blank_and_masked_and_labels_of_the_store_stay():
     before = LABELS.copy()
-    images, labels = ImageDataset(IMAGES, LABELS, (10, 18)).__getitems__([(0, 3), (0, PADDING)])
+    images, labels = ImageDataset(IMAGES, LABELS).__getitems__([(0, 3), (0, PADDING)])
     assert (images[1] == 255).all()
     assert labels[1].tolist() == [-1, -1]
     assert (before == LABELS).all()
 
 
 def test_without_labels_there_are_no_columns():
-    _, labels = ImageDataset(IMAGES, None, (10, 18)).__getitems__([(0, 3)])
+    _, labels = ImageDataset(IMAGES, None).__getitems__([(0, 3)])
     assert labels.shape == (1, 0)
 
 

@@ -48,7 +48,8 @@ def letter(image, top, left, height, width, thickness=4, ink=40):
 def test_a_letter_looks_the_same_wherever_and_however_large_it_was_written(top, left, scale):
     reference = resize(letter(paper(), 30, 80, 70, 80), (40, 52), crop=True)
     moved = resize(letter(paper(), top, left, int(70 * scale), int(80 * scale)), (40, 52), crop=True)
-    overlap = np.corrcoef(reference.ravel().astype(float), moved.ravel().astype(float))[0, 1]
+    soft = [cv2.GaussianBlur(image, (0, 0), 2).ravel().astype(float) for image in (reference, moved)]
+    overlap = np.corrcoef(*soft)[0, 1]  # to a pixel, as ink is found to the stride
     assert overlap > (0.9 if scale == 1 else 0.6)
     ink = np.argwhere(moved < 150)
     height, width = np.ptp(ink, axis=0) + 1

@@ -4,8 +4,9 @@ Every side is a DataLoader with one worker and batches of `BATCH`, shuffled, wit
 and is asked for batches as fast as it gives them. The clock starts when a fresh worker has delivered its
 first batch, so that neither its start nor anything made beforehand counts. Nothing else computes meanwhile.
 
-- ours: `okkhor.data`'s DataModule over the memory map. Images are cropped and scaled as `data=bengali` says, and
-  arrive as uint8, one channel; inverting and scaling to float is the network's work, on the network's device.
+- ours: `okkhor.data`'s DataModule over the memory map. Images arrive as uint8, one channel, cropped and scaled as
+  `data=bengali` says: that is done once, before the clock starts, and kept beside the store. Inverting and scaling to
+  float is the network's work, on the network's device.
 - ours, as scanned: the same without cropping and scaling, all pixels.
 - the workshop's: see `okkhor.benchmarks.workshop`. All pixels, inverted, in three equal channels, float32.
 - a wide pandas frame: the same without the workshop's array, pixels by `iloc` out of the frame.

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from okkhor.data.resize import resize
 from okkhor.data.sampling import PADDING
 
 # one image uint8 (H, W) and the seed of its draw -> the augmented image, same shape
@@ -15,28 +14,23 @@ ImageAugmentation = Callable[[np.ndarray, list[int]], np.ndarray]
 
 
 class ImageDataset(Dataset):
-    """Rows of a store as batches of contract 2.
+    """Rows of images at the network's size as batches of contract 2.
 
-    images: uint8 (N, H, W), a memory map; labels: int64 (N, heads) or None; size: (height, width) of the batch;
-    crop: to the ink first, see `okkhor.data.resize`;
-    augmentation: drawn from (seed, epoch, row), so that neither worker nor rank changes it. Items are asked for
-    by lists of (epoch, row); row PADDING gives blank paper and labels of -1.
+    images: uint8 (N, H, W), a memory map; labels: int64 (N, heads) or None; augmentation: drawn from
+    (seed, epoch, row), so that neither worker nor rank changes it. Items are asked for by lists of (epoch, row);
+    row PADDING gives blank paper and labels of -1.
     """
 
     def __init__(
         self,
         images: np.ndarray,
         labels: np.ndarray | None,
-        size: tuple[int, int],
         *,
-        crop: bool = False,
         augmentation: ImageAugmentation | None = None,
         seed: int = 0,
     ) -> None:
         self.images = images
         self.labels = labels
-        self.size = size
-        self.crop = crop
         self.augmentation = augmentation
         self.seed = seed
 
@@ -44,15 +38,14 @@ class ImageDataset(Dataset):
         return len(self.images)
 
     def __getitems__(self, items: list[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """images uint8 (B, 1, h, w) and labels int64 (B, heads), zero columns where the data has no labels."""
+        """images uint8 (B, 1, H, W) and labels int64 (B, heads), zero columns where the data has no labels."""
         rows = np.fromiter((row for _, row in items), np.int64, len(items))
-        images = np.empty((len(rows), *self.size), np.uint8)
-        for i, (epoch, row) in enumerate(items):
-            if row == PADDING:
-                images[i] = 255
-                continue
-            image = resize(np.asarray(self.images[row]), self.size, crop=self.crop)
-            images[i] = image if self.augmentation is None else self.augmentation(image, [self.seed, epoch, row])
+        images = np.asarray(self.images[rows])  # a copy: choosing rows by number never shares memory
+        images[rows == PADDING] = 255
+        if self.augmentation is not None:
+            for image, (epoch, row) in zip(images, items, strict=True):
+                if row != PADDING:
+                    image[...] = self.augmentation(image, [self.seed, epoch, row])
         return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(self._labels(rows))
 
     def _labels(self, rows: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, one_thread
+from okkhor.data.resized import resized_images
 from okkhor.data.sampling import EpochBatches
 from okkhor.data.store import Store
 from okkhor.errors import InputError
@@ -78,6 +79,7 @@ class ImageData(pl.LightningDataModule):
         store = self.store
         if store.labels is not None and len(store.images):
             self.validation_rows()
+        resized_images(store, self.size, crop=self.crop)
 
     @property
     def store(self) -> Store:
@@ -154,9 +156,8 @@ class ImageData(pl.LightningDataModule):
         self, batches: EpochBatches, augmentation: ImageAugmentation | None = None, store: Store | None = None
     ) -> DataLoader:
         store = store or self.store
-        dataset = ImageDataset(
-            store.images, store.labels, self.size, crop=self.crop, augmentation=augmentation, seed=self.seed
-        )
+        images = resized_images(store, self.size, crop=self.crop)
+        dataset = ImageDataset(images, store.labels, augmentation=augmentation, seed=self.seed)
         workers = worker_count(self.workers, self._on_cpu())
         return DataLoader(
             dataset,

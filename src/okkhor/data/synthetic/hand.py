@@ -7,12 +7,10 @@ import numpy as np
 from okkhor.data.synthetic.sketch import Sketch
 
 LETTER_HEIGHT = 55.0  # median distance of headline and foot in pixels, as in the real images
-HEADLINE_AT = (
-    41.0  # pixels from the top: there it stands on the forms, whatever the grapheme, so that tall signs are cut
-)
+HEADLINE_AT = 41.0  # pixels from the top: so it stands on the forms, and tall signs are cut
 RISE = 1.65  # hands draw the signs above the headline this much taller than fonts do
-# How far glyphs and strokes stray from the printed form. After four epochs of 16,000 images a small net scores 0.80 on such
-# images at 1 and 0.92 at 0.65, and on real handwriting 0.53 and 0.54.
+# How far glyphs and strokes stray from the printed form. After four epochs of 16,000 images a small net scores 0.80
+# on such images at 1 and 0.92 at 0.65, and on real handwriting 0.53 and 0.54.
 SPREAD = 0.65
 WAVES = 4  # plane waves whose sum is the smooth displacement field
 

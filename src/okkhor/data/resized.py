@@ -1,0 +1,62 @@
+"""Images of a store at the size a network sees, computed once: cropping and resizing would cost more than all the rest.
+
+`<store>/images-<height>x<width>[-ink]-v<version>.npy` holds uint8 (N, height, width), what `okkhor.data.resize` gives,
+byte for byte; it can be removed at any time.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from filelock import FileLock
+
+from okkhor.data.layout import MappedImages, Store
+from okkhor.data.resize import resize
+
+VERSION = 1  # raise it when `resize` gives other bytes than before
+BLOCK = 256  # images that a thread takes at a time
+
+
+def resized_images(store: Store, size: tuple[int, int], *, crop: bool = False) -> np.ndarray:
+    """uint8 (N, height, width), memory-mapped; made under a lock where it is not there yet.
+
+    A store that cannot be written gets it in memory instead, N × height × width bytes in each process.
+    """
+    if tuple(store.size) == tuple(size) and not crop:
+        return store.images
+    name = f"images-{size[0]}x{size[1]}{'-ink' if crop else ''}-v{VERSION}.npy"
+    path = store.path / name
+    if path.is_file():
+        return MappedImages.open(path)
+    if not os.access(store.path, os.W_OK):
+        images = np.empty((len(store), *size), np.uint8)
+        _fill(images, store, size, crop)
+        return images
+    with FileLock(store.path / f".{name}.lock"):
+        if not path.is_file():
+            _write(path, store, size, crop)
+    return MappedImages.open(path)
+
+
+def _write(path: Path, store: Store, size: tuple[int, int], crop: bool) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(store), *size))
+        _fill(images, store, size, crop)
+        images.flush()
+        del images
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _fill(images: np.ndarray, store: Store, size: tuple[int, int], crop: bool) -> None:
+    def block(start: int) -> None:
+        part = slice(start, start + BLOCK)
+        images[part] = resize(np.asarray(store.images[part]), size, crop=crop)
+
+    cv2.setNumThreads(0)  # the threads are here
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(block, range(0, len(store), BLOCK)))
