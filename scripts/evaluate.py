@@ -33,7 +33,7 @@ def main() -> None:
     from okkhor.reports.table import result_table
     from okkhor.runs import Run, write_atomically
     from okkhor.training.fit import quiet
-    from okkhor.training.restore import restore
+    from okkhor.training.restore import restore, run_data
     from okkhor.training.scoring import device, read, score
 
     started = time.monotonic()
@@ -47,7 +47,8 @@ def main() -> None:
     _, data, module = restore(run, options)
     if data.store.labels is None:
         raise InputError(f"{data.store.path}: no labels in it; scripts/predict.py reads images without labels")
-    rows = data.rows(part)
+    seen = run_data(run).combinations("train") if part == "unseen" and options else None
+    rows = data.rows(part, seen)
     probabilities = read(module, data.loader_of(rows), device(), "scoring" if Console().is_terminal else "")
     found = score(module, probabilities, data.store.labels[rows])
     metrics = {f"{'val' if part == 'val' else 'test'}/{name}": value for name, value in found.items()}

@@ -2,6 +2,7 @@ import json
 import threading
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from okkhor.errors import InputError
@@ -115,7 +116,8 @@ def test_failed_write_keeps_the_old_file(tmp_path):
 def test_provenance_says_command_commit_packages_and_data(tmp_path):
     run = Run.create(tmp_path, "x")
     run.write_provenance({"identity": "abc"})
-    record = OmegaConf.load(run.path / "provenance.yaml")
+    run.write_provenance({"identity": "that of a resumed run"})
+    record = OmegaConf.create(yaml.safe_load((run.path / "provenance.yaml").read_text()))
     assert record.data.identity == "abc"
     assert record.packages.torch
     assert record.command

@@ -23,12 +23,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from okkhor.errors import InputError
 
+COMMAND = "OKKHOR_COMMAND"  # in the environment of a process that another one started for it: what was typed there
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "albumentations", "timm", "numpy", "pyarrow")
 
 
@@ -103,7 +104,7 @@ class Run:
         """The run's own configuration; raises InputError when the file cannot be read."""
         try:
             config = OmegaConf.load(self.path / "config.yaml")
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
             raise InputError(f"{self.path / 'config.yaml'}: cannot be read as YAML: {error}") from error
         if not isinstance(config, DictConfig):
             raise InputError(f"{self.path / 'config.yaml'}: expected a mapping of options")
@@ -145,9 +146,12 @@ class Run:
             raise
 
     def write_provenance(self, data: Mapping[str, Any]) -> None:
-        """Write provenance.yaml: what made this run. `data` names the data and its identity."""
+        """Write provenance.yaml: what made this run; a resumed run keeps its first. `data`: what it was trained on."""
+        path = self.path / "provenance.yaml"
+        if path.exists():
+            return
         record = {
-            "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+            "command": os.environ.get(COMMAND) or typed_command(),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "git": _git_state(),
             "python": platform.python_version(),
@@ -155,7 +159,7 @@ class Run:
             "packages": {name: _version(name) for name in PACKAGES},
             "data": dict(data),
         }
-        write_atomically(self.path / "provenance.yaml", OmegaConf.to_yaml(OmegaConf.create(record)))
+        write_atomically(path, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
 
 
 def portable(config: DictConfig) -> DictConfig:
@@ -191,6 +195,11 @@ def write_atomically(path: Path, text: str) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def typed_command() -> str:
+    """The command line of this process, as it could be typed again."""
+    return shlex.join(["python", *sys.argv])
 
 
 def _version(package: str) -> str | None:

@@ -45,6 +45,14 @@ def test_unseen_part_of_a_fold_lacks_every_combination_of_training(make):
         assert tuple(row) not in train
 
 
+def test_unseen_of_other_data_is_told_by_the_training_that_is_asked_about(make):
+    data = make()
+    labels = data.store.labels
+    seen = {tuple(labels[0].tolist()), tuple(labels[1].tolist())}
+    rows = data.rows("unseen", seen)
+    assert set(range(500)) - set(rows) == {i for i, row in enumerate(labels.tolist()) if tuple(row) in seen}
+
+
 def test_loader_gives_every_row_once_in_order_whatever_the_ranks(make):
     data = make()
     rows = data.rows("val")

@@ -28,9 +28,8 @@ class ImageData(pl.LightningDataModule):
     source: what `dir` holds: `competition` files, class folders (`image_folder`), or `synthetic` files that are
     rendered when they are not there yet; store: a packed store to read instead, without the sources; heads: the
     heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
-    batches have; crop: cut to the
-    ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen` whole graphemes; batch_size: of all
-    ranks together; workers: a number or `auto`.
+    batches have; crop: cut to the ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen`
+    whole graphemes; batch_size: of all ranks together; workers: a number or `auto`.
     """
 
     def __init__(
@@ -106,21 +105,31 @@ class ImageData(pl.LightningDataModule):
             return split_unseen(self.store, self.fold, self.folds, self.fold_seed)
         return folds_of(self.store, self.folds, self.fold_seed) == self.fold
 
-    def rows(self, part: str) -> np.ndarray:
-        """Row numbers of a part: `train`, `val`, `all`, or `unseen` (label combinations that `train` lacks)."""
-        if part == "all":
-            return np.arange(len(self.store.images))
-        held_out = self.validation_rows()
-        if part == "train":
-            return np.flatnonzero(~held_out)
-        if part == "val":
-            return np.flatnonzero(held_out)
+    def rows(self, part: str, seen: set[tuple[int, ...]] | None = None) -> np.ndarray:
+        """Row numbers of a part: `train`, `val`, `all`, or `unseen`: label combinations that training lacked.
+
+        seen: the combinations of a training on other data, which `unseen` is then told by; of this data's own
+        training rows by default.
+        """
+        if part == "all" or (part == "unseen" and seen is not None):
+            candidates = np.arange(len(self.store.images))
+        else:
+            held_out = self.validation_rows()
+            candidates = np.flatnonzero(~held_out if part == "train" else held_out)
+        if part in ("train", "val", "all"):
+            return candidates
         if part != "unseen":
             raise InputError(f"data.split: expected one of {', '.join(PARTS)}, got {part!r}")
+        seen = self.combinations("train") if seen is None else seen
         labels = self.store.labels
         assert labels is not None
-        seen = {tuple(row) for row in labels[~held_out].tolist()}
-        return np.flatnonzero([h and tuple(row) not in seen for h, row in zip(held_out, labels.tolist(), strict=True)])
+        return candidates[[tuple(row) not in seen for row in labels[candidates].tolist()]]
+
+    def combinations(self, part: str) -> set[tuple[int, ...]]:
+        """The combinations of labels that a part holds."""
+        labels = self.store.labels
+        assert labels is not None
+        return set(map(tuple, labels[self.rows(part)].tolist()))
 
     def train_batches(self, ranks: int = 1, rank: int = 0) -> EpochBatches:
         """The batches of one rank; raises InputError when rows or batch size cannot be shared out."""

@@ -53,9 +53,11 @@ def _write(path: Path, store: Store, size: tuple[int, int], crop: bool) -> None:
 
 
 def _fill(images: np.ndarray, store: Store, size: tuple[int, int], crop: bool) -> None:
+    whole = Store.open(store.path).images  # a map of its own: what it holds in memory goes with it
+
     def block(start: int) -> None:
         part = slice(start, start + BLOCK)
-        images[part] = resize(np.asarray(store.images[part]), size, crop=crop)
+        images[part] = resize(np.asarray(whole[part]), size, crop=crop)
 
     cv2.setNumThreads(0)  # the threads are here
     with ThreadPoolExecutor(os.cpu_count()) as pool:

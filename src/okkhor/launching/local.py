@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from okkhor.errors import InputError
-from okkhor.runs import Run
+from okkhor.runs import COMMAND, Run, typed_command
 
 
 def open_run(config: DictConfig, overrides: list[str], job: str | None, sweep: str | None) -> tuple[Run, DictConfig]:
@@ -62,7 +62,7 @@ def run_elsewhere(run: Run, entry: Path, ranks: int) -> None:
     Ctrl-C reaches the children by themselves, since they share the terminal; here it is only waited for.
     """
     command = [sys.executable, str(entry), f"resume={run.path}"]
-    environment = dict(os.environ)
+    environment = {COMMAND: typed_command(), **os.environ}
     if ranks > 1:
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
         command = [sys.executable, *launcher, str(entry), f"resume={run.path}"]

@@ -39,6 +39,11 @@ def restored_config(run: Run, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
+def run_data(run: Run) -> ImageData:
+    """The data that a run was trained on."""
+    return build_data(restored_config(run, ()))
+
+
 def restore(run: Run, overrides: Sequence[str] = ()) -> tuple[DictConfig, ImageData, ClassifierModule]:
     """Configuration, data and network of a run, weights of the best checkpoint loaded."""
     config = restored_config(run, overrides)
