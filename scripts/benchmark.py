@@ -26,10 +26,10 @@ def main() -> None:
 
     from rich.console import Console
 
+    from okkhor.atomic import write_atomically
     from okkhor.benchmarks.report import as_json, load, table
     from okkhor.benchmarks.suite import run
     from okkhor.errors import InputError, StoppedError
-    from okkhor.runs import write_atomically
 
     if arguments.out.is_dir():
         raise InputError(f"--out {arguments.out}: is a folder; expected a file to write, as reports/bench.json")

@@ -28,10 +28,11 @@ def main() -> None:
 
     from rich.console import Console
 
+    from okkhor.atomic import write_atomically
     from okkhor.data.module import PARTS
     from okkhor.errors import InputError
     from okkhor.reports.table import result_table
-    from okkhor.runs import Run, write_atomically
+    from okkhor.runs import Run
     from okkhor.training.fit import quiet
     from okkhor.training.restore import restore, run_data
     from okkhor.training.scoring import device, read, score

@@ -20,6 +20,7 @@ def main() -> None:
 
     from rich.console import Console
 
+    from okkhor.atomic import replacing
     from okkhor.data.store import competition_store
     from okkhor.errors import InputError
     from okkhor.runs import Run
@@ -37,10 +38,8 @@ def main() -> None:
     loader = data.loader_of_images(store)
     probabilities = read(module, loader, device(), "reading" if Console().is_terminal else "")
     rows = submission_rows(arguments.data, store.image_ids, data.heads.columns, [p.argmax(1) for p in probabilities])
-    partial = arguments.out.with_name(f".{arguments.out.name}.{os.getpid()}.part")
-    with partial.open("w", encoding="utf-8", newline="") as file:
+    with replacing(arguments.out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("row_id", "target"), *rows])
-    partial.replace(arguments.out)
     print(f"{arguments.out}: {len(rows):,} rows for {len(store.image_ids):,} images")
 
 

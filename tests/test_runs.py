@@ -6,7 +6,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from okkhor.errors import InputError
-from okkhor.runs import Run, portable, write_atomically
+from okkhor.runs import Run, portable
 
 
 def test_runs_started_together_get_folders_of_their_own(tmp_path):
@@ -102,15 +102,6 @@ def test_refused_run_leaves_no_folder_but_a_trained_one_stays(tmp_path):
     with pytest.raises(InputError), trained.discarded_if_refused():
         raise InputError("no")
     assert trained.last.exists()
-
-
-def test_failed_write_keeps_the_old_file(tmp_path):
-    path = tmp_path / "metrics.json"
-    write_atomically(path, "old")
-    with pytest.raises(TypeError):
-        write_atomically(path, None)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_provenance_says_command_commit_packages_and_data(tmp_path):

@@ -27,6 +27,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from okkhor.atomic import write_atomically
 from okkhor.errors import InputError
 
 COMMAND = "OKKHOR_COMMAND"  # in the environment of a process that another one started for it: what was typed there
@@ -185,16 +186,6 @@ def portable(config: DictConfig) -> DictConfig:
         if isinstance(value, str) and not value.startswith("${") and "://" not in value:
             chosen["data"][key] = str(Path(value).expanduser().absolute())
     return OmegaConf.create(chosen)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write text under a temporary name, then rename: a reader sees the old file or the new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def typed_command() -> str:

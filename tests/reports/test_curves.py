@@ -66,6 +66,7 @@ def test_any_single_metric_is_enough(metrics_csv, keep):
     metrics = {name: curve for name, curve in read_metrics(metrics_csv).items() if name == keep}
     figure = draw_curves(metrics, HEADS)
     figure.canvas.draw()
+    assert any(len(axes.lines) for axes in figure.axes)
 
 
 def test_names_at_the_ends_do_not_overlap(tmp_path):

@@ -4,8 +4,8 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.ft2font import LoadFlags
 from PIL import Image
 
+from okkhor.atomic import replacing
 from okkhor.reports import style
-from okkhor.reports.atomic import replacing
 
 
 @pytest.mark.parametrize("text", ["ক্ট্রো", "র্টি", "কি", "ক্ষ্মৌ", "র‍্যা"])

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from filelock import FileLock
 
+from okkhor.atomic import replacing
 from okkhor.data.layout import MappedImages, Store
 from okkhor.data.resize import resize
 
@@ -41,15 +42,10 @@ def resized_images(store: Store, size: tuple[int, int], *, crop: bool = False) -
 
 
 def _write(path: Path, store: Store, size: tuple[int, int], crop: bool) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(store), *size))
+    with replacing(path) as temporary:
+        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(store), *size))
         _fill(images, store, size, crop)
         images.flush()
-        del images
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _fill(images: np.ndarray, store: Store, size: tuple[int, int], crop: bool) -> None:

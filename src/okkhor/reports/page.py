@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from okkhor.reports.atomic import replacing
+from okkhor.atomic import replacing
 from okkhor.reports.naming import Naming
 from okkhor.reports.recall import HeadResult, score
 from okkhor.reports.webfont import font_faces

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from okkhor.atomic import replacing
 from okkhor.heads import Head, Heads
 from okkhor.reports import style
-from okkhor.reports.atomic import replacing
 from okkhor.reports.naming import Naming
 
 MOST_ROWS, MOST_HEADS = 25, 12

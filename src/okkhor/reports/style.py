@@ -19,7 +19,7 @@ from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
 from matplotlib.text import Text
 from PIL import Image
 
-from okkhor.reports.atomic import replacing
+from okkhor.atomic import replacing
 
 INK, MUTED, FAINT, GRID, SURFACE = "#1c2430", "#5f6b7a", "#a3adba", "#e6e9ee", "#ffffff"
 RIGHT, WRONG = "#0072b2", "#d55e00"

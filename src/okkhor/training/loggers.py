@@ -8,8 +8,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from okkhor.atomic import write_atomically
 from okkhor.errors import InputError
-from okkhor.runs import Run, write_atomically
+from okkhor.runs import Run
 
 
 class ContinuedCSVLogger(CSVLogger):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 
+from okkhor.atomic import replacing
 from okkhor.data.synthetic.render import SIZE
 from okkhor.errors import InputError
 
@@ -44,9 +45,8 @@ def contact_sheet(
     path.parent.mkdir(parents=True, exist_ok=True)
     encoded, data = cv2.imencode(".png", sheet)
     assert encoded, "a gray image always encodes"
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(data.tobytes())
-    partial.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.tobytes())
     return path
 
 
