@@ -94,7 +94,7 @@ def test_two_processes_share_one_run_directory_and_its_metrics_are_whole(command
 
 @pytest.mark.serial
 def test_killed_in_the_middle_of_an_epoch_it_resumes_to_the_same_weights(command, tiny, tmp_path, train_py):
-    options = [*tiny, "trainer.max_epochs=3", "+trainer.limit_train_batches=20"]
+    options = [*tiny, "trainer.max_epochs=8", "+trainer.limit_train_batches=20"]
     options = [o for o in options if o != "+trainer.limit_train_batches=6"]
     assert command("train.py", *options, "name=whole").returncode == 0
 
@@ -110,7 +110,7 @@ def test_killed_in_the_middle_of_an_epoch_it_resumes_to_the_same_weights(command
         process.wait()
     cut = only_run(tmp_path / "runs" / "cut")
     assert not (cut.path / "metrics.json").exists()
-    assert torch.load(cut.last, weights_only=True)["epoch"] < 2
+    assert torch.load(cut.last, weights_only=True)["epoch"] < 7
     done = command("train.py", f"resume={cut.path}")
     assert done.returncode == 0, done.stderr
     whole = only_run(tmp_path / "runs" / "whole")
