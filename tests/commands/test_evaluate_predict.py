@@ -18,6 +18,7 @@ def trained(compose):
     return run
 
 
+@pytest.mark.slow
 def test_evaluate_repeats_the_runs_own_score_and_scores_all_data(command, trained, tmp_path):
     # the tiny run validated on a few batches; over all its validation images scores may differ, so compare twice
     for part in ("val", "all"):
@@ -32,6 +33,7 @@ def test_evaluate_repeats_the_runs_own_score_and_scores_all_data(command, traine
     assert json.loads((tmp_path / "again.json").read_text())["val/score"] == val["val/score"]
 
 
+@pytest.mark.slow
 def test_evaluate_on_a_packed_store_equals_the_sources(command, trained, compose, tmp_path):
     from okkhor.training.build import build_data
 

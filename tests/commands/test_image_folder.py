@@ -23,6 +23,7 @@ def folders(tmp_path):
     return tmp_path / "shapes"
 
 
+@pytest.mark.slow
 def test_class_folders_train_and_score(command, folders, tmp_path):
     done = command(
         "train.py", "data=image_folder", f"data.dir={folders}", "data.raw_size=[32,32]", "data.size=[32,32]",

@@ -67,6 +67,7 @@ def test_help_lists_groups_choices_and_examples(command):
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_a_run_directory_for_each_job(command, tiny, tmp_path):
     options = [o for o in tiny if not o.startswith("model.")]
     done = command("train.py", "-m", "model=small,resnet18", "trainer.max_epochs=1", *options)
@@ -151,6 +152,7 @@ def test_resume_refuses_other_options(command, tmp_path):
     assert run.path.is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", ["limit", "fast_dev_run", "overfit", "profiler"])
 def test_debug_presets_run(command, tiny, tmp_path, debug):
     options = [o for o in tiny if "limit_" not in o and "max_epochs" not in o]

@@ -18,13 +18,20 @@ class HeadsScore(nn.Module):
     the counts are summed over ranks, not the recalls.
     """
 
-    def __init__(self, heads: Heads) -> None:
+    def __init__(self, heads: Heads, *, across_ranks: bool = True) -> None:
+        """across_ranks: sum the counts of all processes, which must then all compute; False: of this one alone."""
         super().__init__()
         self.names = heads.names
         self.shares = heads.shares
         self.recalls = MetricCollection(
             {
-                head.name: MulticlassRecall(head.classes, average="macro", ignore_index=-1, validate_args=False)
+                head.name: MulticlassRecall(
+                    head.classes,
+                    average="macro",
+                    ignore_index=-1,
+                    validate_args=False,
+                    sync_on_compute=across_ranks,
+                )
                 for head in heads
             },
             compute_groups=False,  # heads differ in their classes: there is no state to share

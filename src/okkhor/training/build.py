@@ -103,4 +103,6 @@ def _scheduler(node: DictConfig, optimizer: Optimizer, *, total_steps: int) -> A
 
 def _first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Error in call to target"):
+        return lines[1]  # Hydra's heading, then the cause
     return lines[0] if lines else type(error).__name__

@@ -58,13 +58,11 @@ def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logg
         raise InputError("trainer: no CUDA GPU here; use trainer=cpu, or trainer=ddp_sim for several processes")
     if config.trainer.get("accelerator") == "mps" and not torch.backends.mps.is_available():
         raise InputError("trainer: no Apple GPU here; use trainer=cpu")
-    checkpointing = not config.trainer.get("fast_dev_run", False)
     return build(
         config.trainer,
         "trainer",
         callbacks=callbacks,
         logger=logger or False,
-        enable_checkpointing=checkpointing,
         enable_model_summary=False,
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
         default_root_dir=os.devnull,  # nothing is written but where the run directory says
@@ -145,8 +143,8 @@ def quiet() -> None:
         r"The '(?:train|val|predict)_dataloader' does not have many workers",  # workers are chosen from the machine
         r"The number of training batches .* is smaller than the logging interval",
         r"You're resuming from a checkpoint that ended before the epoch ended",  # okkhor.data.module skips them
+        r"It is recommended to use `self.log\('.*', ..., sync_dist=True\)`",  # torchmetrics has summed over ranks
         r"Checkpoint directory .* exists and is not empty",  # a resumed run: that is the point
-        r"Experiment logs directory .* exists and is not empty",  # loggers.py keeps what is in it
         r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # an overflow step of mixed precision
     ):
         warnings.filterwarnings("ignore", message)

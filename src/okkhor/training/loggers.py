@@ -1,6 +1,7 @@
 """Where metrics go: CSV always readable, TensorBoard and Weights & Biases when asked for; all go on after a resume."""
 
 import csv
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ class ContinuedCSVLogger(CSVLogger):
     @property
     def experiment(self) -> Any:
         fresh = self._experiment is None
-        experiment = super().experiment
+        with warnings.catch_warnings():
+            # it says that it deletes what it finds; that is put back below
+            warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
+            experiment = super().experiment
         if fresh and self.before:
             path = Path(experiment.metrics_file_path)
             names = list(dict.fromkeys(name for row in self.before for name in row))

@@ -40,7 +40,7 @@ def read(module: ClassifierModule, loader: DataLoader, device: torch.device, lab
 
 def score(module: ClassifierModule, probabilities: list[np.ndarray], labels: np.ndarray) -> dict[str, float]:
     """`loss`, `score` and `recall_<head>` of readings; labels: int64 (N, heads)."""
-    metric = HeadsScore(module.heads)
+    metric = HeadsScore(module.heads, across_ranks=False)
     loss: HeadsLoss = module.loss
     truth = torch.from_numpy(labels)
     read_as = [torch.from_numpy(p) for p in probabilities]
