@@ -12,6 +12,7 @@ import json
 import math
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -176,6 +177,7 @@ class ImageWriter:
         self.path, self.shape = folder / IMAGES, shape
         self.crc32 = 0
         self._file: BinaryIO
+        self._beside = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "ImageWriter":
         self._file = self.path.open("wb")
@@ -189,12 +191,14 @@ class ImageWriter:
     def rows(self, images: np.ndarray) -> None:
         """Append uint8 images, contiguous, (n, H, W) or (n, H * W)."""
         assert images.dtype == np.uint8
-        self.crc32 = zlib.crc32(images, self.crc32)
+        checksum = self._beside.submit(zlib.crc32, images, self.crc32)  # both leave the interpreter free
         self._file.write(images)
+        self.crc32 = checksum.result()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         written = self._file.tell() - self._data_from
         self._file.close()
+        self._beside.shutdown()
         if kind is None:
             assert written == math.prod(self.shape), (written, self.shape)
 
