@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,8 +78,8 @@ class ImageData(pl.LightningDataModule):
         """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work."""
         store = self.store
         if store.labels is not None and len(store.images):
-            self.validation_rows()
-        resized_images(store, self.size, crop=self.crop)
+            _ = self.validation_rows
+        _ = self.images
 
     @property
     def store(self) -> Store:
@@ -97,6 +98,12 @@ class ImageData(pl.LightningDataModule):
             return Heads.from_config(heads)
         return Heads.from_config(self._heads)
 
+    @cached_property
+    def images(self) -> np.ndarray:
+        """The store's images at the network's size, uint8 (N, height, width)."""
+        return resized_images(self.store, self.size, crop=self.crop)
+
+    @cached_property
     def validation_rows(self) -> np.ndarray:
         """Rows of the store that are held out, bool (N,)."""
         from okkhor.data.folds import folds_of, split_unseen
@@ -114,7 +121,7 @@ class ImageData(pl.LightningDataModule):
         if part == "all" or (part == "unseen" and seen is not None):
             candidates = np.arange(len(self.store.images))
         else:
-            held_out = self.validation_rows()
+            held_out = self.validation_rows
             candidates = np.flatnonzero(~held_out if part == "train" else held_out)
         if part in ("train", "val", "all"):
             return candidates
@@ -164,9 +171,8 @@ class ImageData(pl.LightningDataModule):
     def _loader(
         self, batches: EpochBatches, augmentation: ImageAugmentation | None = None, store: Store | None = None
     ) -> DataLoader:
-        store = store or self.store
-        images = resized_images(store, self.size, crop=self.crop)
-        dataset = ImageDataset(images, store.labels, augmentation=augmentation, seed=self.seed)
+        images = self.images if store is None else resized_images(store, self.size, crop=self.crop)
+        dataset = ImageDataset(images, (store or self.store).labels, augmentation=augmentation, seed=self.seed)
         workers = worker_count(self.workers, self._on_cpu())
         return DataLoader(
             dataset,

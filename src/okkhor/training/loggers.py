@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from okkhor.atomic import write_atomically
@@ -86,7 +85,3 @@ def finish(loggers: Iterable[Logger], status: str) -> None:
         logger.finalize(status)
         if isinstance(logger, WandbLogger):
             logger.experiment.finish(exit_code=0 if status == "success" else 1)
-
-
-def trainer_loggers(trainer: pl.Trainer) -> list[Logger]:
-    return list(trainer.loggers)
