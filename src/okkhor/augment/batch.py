@@ -25,6 +25,8 @@ class MixedLabels:
 class BatchAugmentation:
     """What every batch augmentation is: called with a batch and a generator, it returns a new batch.
 
+    One contract test holds for all of them, tests/augment/test_batch.py.
+
     images: uint8 or float32 (B, 1, H, W), not modified; labels: int64 (B, heads); generator: the source of every
     draw, on the CPU, seeded from (seed, step) by the caller. Returns images and labels or MixedLabels.
     """
@@ -35,43 +37,46 @@ class BatchAugmentation:
         raise NotImplementedError(f"{type(self).__name__} does not say what it does with a batch")
 
 
-class CutMix(BatchAugmentation):
-    """Paste a box of another image of the batch (https://arxiv.org/abs/1905.04899).
+class Mixing(BatchAugmentation):
+    """Every image of a batch is mixed with a partner from the same batch.
 
-    alpha: of the Beta(alpha, alpha) that draws the box's share of the area; p: share of batches that are mixed.
-    One box and one partner order a batch, as in the paper; `lam` is the exact share of pixels left.
+    alpha: of the Beta(alpha, alpha) that draws the share; p: share of batches that are mixed. One share and one
+    order of partners a batch, as in the papers.
     """
 
     def __init__(self, alpha: float = 1.0, p: float = 0.5) -> None:
         if not alpha > 0:
             raise ValueError(f"alpha: expected a number above 0, got {alpha}")
-        if not 0 <= p <= 1:
-            raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
         self.alpha = alpha
-        self.p = p
+        self.p = probability(p)
 
     def __call__(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor | MixedLabels]:
         if torch.rand((), generator=generator) >= self.p:
             return images, labels
-        batch, _, height, width = images.shape
-        share = _beta(self.alpha, generator)  # of the area, to be pasted
-        partner = torch.randperm(batch, generator=generator).to(labels.device)
-        box_height, box_width = round(height * share**0.5), round(width * share**0.5)
-        center_y = int(torch.randint(height, (), generator=generator))
-        center_x = int(torch.randint(width, (), generator=generator))
-        top, left = max(center_y - box_height // 2, 0), max(center_x - box_width // 2, 0)
-        bottom = min(center_y - box_height // 2 + box_height, height)
-        right = min(center_x - box_width // 2 + box_width, width)
-        mixed = images.clone()
-        mixed[:, :, top:bottom, left:right] = images[partner.to(images.device), :, top:bottom, left:right]
-        kept = 1 - (bottom - top) * (right - left) / (height * width)
-        lam = torch.full((batch,), kept, dtype=torch.float32, device=labels.device)
-        return mixed, MixedLabels(labels, labels[partner], lam)
+        kept = beta(self.alpha, generator)
+        partner = torch.randperm(len(images), generator=generator)
+        mixed, kept = self.mix(images, images[partner.to(images.device)], kept, generator)
+        lam = torch.full((len(labels),), kept, dtype=torch.float32, device=labels.device)
+        return mixed, MixedLabels(labels, labels[partner.to(labels.device)], lam)
+
+    def mix(self, images: Tensor, others: Tensor, kept: float, generator: torch.Generator) -> tuple[Tensor, float]:
+        """images, others: (B, 1, H, W), not to be modified; kept: the share drawn for `images`.
+
+        Returns the mixed images and the share that they really have of `images`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how it mixes")
 
 
-def _beta(alpha: float, generator: torch.Generator) -> float:
+def probability(p: float) -> float:
+    """p itself; raises ValueError where it is none."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"p: expected a probability from 0 to 1, got {p}")
+    return p
+
+
+def beta(alpha: float, generator: torch.Generator) -> float:
     """One draw of Beta(alpha, alpha) from the generator (torch.distributions takes none)."""
     gammas = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator)
     return float(gammas[0] / gammas.sum())
