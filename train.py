@@ -2,20 +2,22 @@
 
 python train.py model=resnet34 aug=cutmix trainer=ddp        a run, in runs/<name>/<timestamp>
 python train.py -m model=small,resnet18 seed=1,2             a sweep, a run for each combination
-python train.py resume=runs/default/2026-11-22_20-18-00      continue one
+python train.py resume=runs/default/2026-11-22_20-18-00      continue a run or a sweep
 """
 
 import os
+import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from okkhor.launching.exits import one_line_errors
+from okkhor.launching.opening import refuse_single_sweep, resumed_sweep
+from okkhor.tether import tether_if_started
 
 COMPOSING = (HydraException, OmegaConfBaseException)
 ROOT = Path(__file__).resolve().parent
@@ -28,31 +30,20 @@ def main(config: DictConfig) -> float:
     """One run, in place where one process is enough; else in processes of its own. Returns the objective."""
     # said and left here, before Hydra would add its own words
     with one_line_errors(COMPOSING, defaults):
-        return start(config, HydraConfig.get())
+        refuse_single_sweep(HydraConfig.get().runtime.choices["hydra/sweeper"])
+        return start(config, list(HydraConfig.get().overrides.task))
 
 
-def start(config: DictConfig, hydra_config: DictConfig) -> float:
-    """Make or find the run, then run it here or, for several processes and for sweeps, in fresh ones."""
-    from okkhor.launching.local import is_rank, open_run, processes, run_elsewhere
+def start(config: DictConfig, overrides: list[str]) -> float:
+    """Make or find the run, then have it run: here, in a process for each device, or at another place."""
+    from okkhor.launching.opening import open_run, passed_on
+    from okkhor.launching.starting import start_run
     from okkhor.training.options import check_options
 
-    swept = hydra_config.mode == RunMode.MULTIRUN
     check_options(config)
-    run, config = open_run(
-        config,
-        list(hydra_config.overrides.task),
-        job=str(hydra_config.job.num) if swept else None,
-        sweep=hydra_config.sweep.dir if swept else None,
-    )
-    ranks = processes(config)
+    run, config = open_run(config, overrides)
     with run.discarded_if_refused():
-        if not is_rank() and (swept or ranks > 1):
-            run_elsewhere(run, Path(__file__), ranks)
-            return run.metrics()["objective"]
-
-        from okkhor.training.fit import fit
-
-        return fit(run, config)
+        return start_run(run, config, Path(__file__), passed_on(overrides) if config.resume else [])
 
 
 def defaults() -> DictConfig:
@@ -62,5 +53,8 @@ def defaults() -> DictConfig:
 
 
 if __name__ == "__main__":
+    tether_if_started()
     with one_line_errors((*COMPOSING, ValueError), defaults):
+        if words := resumed_sweep(sys.argv[1:]):
+            sys.argv[1:] = words
         main()

@@ -1,4 +1,4 @@
-"""The one exception that is a message to a person."""
+"""The exceptions that are messages to a person."""
 
 
 class InputError(ValueError):
@@ -18,3 +18,11 @@ class NonFiniteLossError(RuntimeError):
 
 class StoppedError(RuntimeError):
     """A run was asked to stop and did, its last checkpoint written. Commands exit with status 130."""
+
+
+class JobFailedError(RuntimeError):
+    """A job that ran elsewhere did not end well; the message says why, in one line. `code`: its exit status."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(" ".join(message.split()))
+        self.code = code

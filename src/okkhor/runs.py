@@ -141,10 +141,14 @@ class Run:
         try:
             yield
         except (InputError, SystemExit) as error:
-            refused = isinstance(error, InputError) or error.code == 2
-            if refused and not any((self.path / "checkpoints").iterdir()):
-                shutil.rmtree(self.path)
+            if isinstance(error, InputError) or error.code == 2:
+                self.discard_if_untrained()
             raise
+
+    def discard_if_untrained(self) -> None:
+        """Remove the directory, unless there is a checkpoint in it."""
+        if self.path.is_dir() and not any((self.path / "checkpoints").iterdir()):
+            shutil.rmtree(self.path)
 
     def write_provenance(self, data: Mapping[str, Any]) -> None:
         """Write provenance.yaml: what made this run; a resumed run keeps its first. `data`: what it was trained on."""
@@ -156,7 +160,11 @@ class Run:
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "git": _git_state(),
             "python": platform.python_version(),
-            "machine": {"system": platform.platform(), "processors": os.cpu_count()},
+            "machine": {
+                "system": platform.platform(),
+                "processors": os.cpu_count(),
+                "threads": os.environ.get("OMP_NUM_THREADS"),  # another number rounds otherwise
+            },
             "packages": {name: _version(name) for name in PACKAGES},
             "data": dict(data),
         }

@@ -8,11 +8,12 @@ from okkhor.data.sampling import PADDING, EpochBatches
 sizes = {"count": st.integers(1, 200), "batch": st.integers(1, 33), "ranks": st.integers(1, 4)}
 
 
-def all_ranks(count, batch, ranks, *, shuffle, epoch=0):
+def all_ranks(count, batch, ranks, *, shuffle, epoch=0, drop_last=True):
     """Batches of row numbers by rank."""
     made = []
     for rank in range(ranks):
-        sampler = EpochBatches(np.arange(count) * 3, batch, shuffle=shuffle, seed=5, rank=rank, ranks=ranks)
+        dealt = {"rank": rank, "ranks": ranks, "drop_last": drop_last}
+        sampler = EpochBatches(np.arange(count) * 3, batch, shuffle=shuffle, seed=5, **dealt)
         sampler.set_epoch(epoch)
         made.append([[row for _, row in items] for items in sampler])
         assert len(made[-1]) == len(sampler)
@@ -22,23 +23,28 @@ def all_ranks(count, batch, ranks, *, shuffle, epoch=0):
 @given(**sizes)
 @settings(max_examples=60, deadline=None)
 def test_in_order_every_row_comes_once_and_ranks_have_equal_steps(count, batch, ranks):
-    by_rank = all_ranks(count, batch, ranks, shuffle=False)
+    by_rank = all_ranks(count, batch, ranks, shuffle=False, drop_last=False)
     rows = [row for batches in by_rank for items in batches for row in items]
     assert sorted(row for row in rows if row != PADDING) == [3 * i for i in range(count)]
     assert len({tuple(map(len, batches)) for batches in by_rank}) == 1
     assert rows.count(PADDING) < ranks
 
 
-@given(**sizes, epoch=st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
-def test_shuffled_no_row_comes_twice_and_ranks_have_equal_steps(count, batch, ranks, epoch):
-    by_rank = all_ranks(count, batch, ranks, shuffle=True, epoch=epoch)
+@given(**sizes, epoch=st.integers(0, 5), drop_last=st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_shuffled_no_row_comes_twice_and_ranks_have_equal_steps(count, batch, ranks, epoch, drop_last):
+    by_rank = all_ranks(count, batch, ranks, shuffle=True, epoch=epoch, drop_last=drop_last)
     rows = [row for batches in by_rank for items in batches for row in items]
-    assert len(set(rows)) == len(rows)
-    assert PADDING not in rows
+    real = [row for row in rows if row != PADDING]
+    assert len(set(real)) == len(real)
     assert len({tuple(map(len, batches)) for batches in by_rank}) == 1
-    if count >= batch * ranks:
-        assert len(rows) == count // (batch * ranks) * batch * ranks
+    full = count // (batch * ranks)
+    if drop_last and full:
+        assert rows == real
+        assert len(rows) == full * batch * ranks
+    else:
+        assert len(real) == count
+        assert len(rows) - count < ranks
 
 
 @pytest.mark.parametrize("ranks", [2, 4])

@@ -2,9 +2,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from okkhor.build import build
 from okkhor.errors import InputError
 from okkhor.heads import Heads
-from okkhor.training.build import build, build_module, build_net
+from okkhor.training.build import build_module, build_net
 
 
 @pytest.mark.parametrize(

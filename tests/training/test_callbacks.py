@@ -19,8 +19,8 @@ def test_clock(seconds, shown):
 def test_handlers_are_put_back_and_a_second_signal_stops_at_once(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     stop = GracefulStop(Run(tmp_path))
-    trainer = SimpleNamespace(world_size=1)
-    stop.setup(trainer, None, "fit")
+    trainer = SimpleNamespace(world_size=1, is_global_zero=True)
+    stop.on_train_start(trainer, None)
     signal.raise_signal(signal.SIGINT)
     assert stop._agreed(trainer)
     with pytest.raises(KeyboardInterrupt):

@@ -14,6 +14,7 @@ WRONG = {
     "data.split": "random",
     "data.size": "[48]",
     "data.raw_size": "137",
+    "data.drop_last": "x",
     "data.workers": "many",
     "data.download": "perhaps",
     "data.crop": 1,
@@ -34,7 +35,17 @@ WRONG = {
     "trainer.check_val_every_n_epoch": 0,
     "trainer.log_every_n_steps": 0,
     "trainer.gradient_clip_val": -1,
+    "trainer.max_restarts": -1,
+    "trainer.scale_lr": "square",
+    "trainer.opt_level": "O3",
     "trainer.precision": "17",
+    "launcher.n_jobs": 0,
+    "launcher.minutes": 0,
+    "launcher.requeues": -1,
+    "launcher.signal_delay": 0,
+    "launcher.cpus_per_node": 0,
+    "launcher.gpus_per_node": -1,
+    "launcher.retries": "many",
     "callbacks.checkpoint.mode": "most",
     "callbacks.early_stopping.patience": 0,
     "callbacks.progress": 2,
@@ -50,7 +61,7 @@ def test_every_check_has_a_wrong_value_here():
 def test_wrong_value_is_refused_with_key_and_expectation(compose, key):
     with pytest.raises(InputError, match=f"^{key}: expected "):
         check_options(
-            compose("data=synthetic", f"{key}='{WRONG[key]}'" if " " in str(WRONG[key]) else f"{key}={WRONG[key]}")
+            compose("data=synthetic", f"++{key}='{WRONG[key]}'" if " " in str(WRONG[key]) else f"++{key}={WRONG[key]}")
         )
 
 

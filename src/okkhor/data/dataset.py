@@ -1,5 +1,6 @@
 """Images and labels out of a store, a batch at a time."""
 
+import signal
 from collections.abc import Callable
 
 import cv2
@@ -8,6 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from okkhor.data.sampling import PADDING
+from okkhor.tether import tether
 
 # one image uint8 (H, W) and the seed of its draw -> the augmented image, same shape
 ImageAugmentation = Callable[[np.ndarray, list[int]], np.ndarray]
@@ -61,6 +63,13 @@ def as_it_is(batch: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, to
     return batch
 
 
-def one_thread(_worker: int) -> None:
-    """Start-up of a loader's worker: OpenCV's own threads would fight with the other workers."""
-    cv2.setNumThreads(0)
+def start_worker(_worker: int) -> None:
+    """Start-up of a loader's worker: one thread, and an end that follows its process's.
+
+    A signal to the whole process group asks the run to finish its batch, for which its workers are needed: the
+    first is passed over. Should the run be killed, its workers are, too.
+    """
+    cv2.setNumThreads(0)  # OpenCV's own threads would fight with the other workers
+    tether()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))

@@ -9,18 +9,17 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pyarrow as pa
-from PIL import Image, ImageOps
+from PIL import Image
 
 from okkhor.data.building import Advance, build_once, check_room, key_of, stores_folder
+from okkhor.data.gray import fitted, gray
 from okkhor.data.layout import ID, ImageWriter, Store, write_description, write_index
 from okkhor.errors import InputError
 
 COLUMN = "label"
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"})
-PAPER = 255
 
 
 def image_folder_store(
@@ -52,7 +51,7 @@ def image_folder_store(
         write_index(folder, pa.table({ID: ids, COLUMN: pa.array([label for _, label in files], pa.int64())}))
         with ImageWriter(folder, (len(files), height, width)) as images:
             for path, _ in files:
-                images.rows(_fitted(_gray(path), height, width))
+                images.rows(fitted(_gray(path), (height, width)))
                 advance(1 / len(files))
         write_description(
             folder,
@@ -94,28 +93,6 @@ def _gray(path: Path) -> np.ndarray:
     """uint8 (H, W) of any image, turned upright; what is transparent shows paper."""
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.has_transparency_data:
-                upright = upright.convert("RGBA")
-                paper = Image.new("RGBA", upright.size, (PAPER, PAPER, PAPER, 255))
-                upright = Image.alpha_composite(paper, upright)
-            return _eight_bits(upright)
+            return gray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as an image ({error}); remove or replace it") from error
-
-
-def _eight_bits(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip at 255
-        return (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-    return np.asarray(image.convert("L"))
-
-
-def _fitted(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Scaled to fit into (height, width) with its proportions kept, in the middle of white."""
-    scale = min(height / image.shape[0], width / image.shape[1])
-    h, w = (max(1, min(limit, round(side * scale))) for side, limit in zip(image.shape, (height, width), strict=True))
-    scaled = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    fitted = np.full((height, width), PAPER, np.uint8)
-    top, left = (height - h) // 2, (width - w) // 2
-    fitted[top : top + h, left : left + w] = scaled
-    return fitted

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, one_thread
+from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, start_worker
 from okkhor.data.resized import resized_images
 from okkhor.data.sampling import EpochBatches
 from okkhor.data.store import Store
@@ -30,7 +30,8 @@ class ImageData(pl.LightningDataModule):
     rendered when they are not there yet; store: a packed store to read instead, without the sources; heads: the
     heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
     batches have; crop: cut to the ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen`
-    whole graphemes; batch_size: of all ranks together; workers: a number or `auto`.
+    whole graphemes; batch_size: of all ranks together; drop_last: leave out the training images that do not fill a
+    batch; workers: a number or `auto`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ImageData(pl.LightningDataModule):
         folds: int = 5,
         fold_seed: int = 0,
         batch_size: int = 64,
+        drop_last: bool = True,
         workers: int | str = "auto",
         synthetic: Mapping[str, Any] | None = None,
         download: bool = False,
@@ -66,7 +68,7 @@ class ImageData(pl.LightningDataModule):
         self.raw_size, self.size = (raw_size[0], raw_size[1]), (size[0], size[1])
         self.crop = crop
         self.split, self.fold, self.folds, self.fold_seed = split, fold, folds, fold_seed
-        self.batch_size, self.workers = batch_size, workers
+        self.batch_size, self.drop_last, self.workers = batch_size, drop_last, workers
         self.synthetic = dict(synthetic or {})
         self.download = download
         self.seed = seed
@@ -143,10 +145,10 @@ class ImageData(pl.LightningDataModule):
         if self.batch_size % ranks:
             raise InputError(f"data.batch_size: expected a multiple of the {ranks} processes, got {self.batch_size}")
         rows = self.rows("train")
-        batches = EpochBatches(rows, self.batch_size // ranks, shuffle=True, seed=self.seed, rank=rank, ranks=ranks)
-        if not len(batches):
+        if len(rows) < ranks:
             raise InputError(f"data: {len(rows)} training images are too few for {ranks} processes")
-        return batches
+        share = self.batch_size // ranks
+        return EpochBatches(rows, share, shuffle=True, seed=self.seed, rank=rank, ranks=ranks, drop_last=self.drop_last)
 
     def train_dataloader(self) -> DataLoader:
         batches = self.train_batches(*self._ranks())
@@ -179,7 +181,7 @@ class ImageData(pl.LightningDataModule):
             batch_sampler=batches,
             collate_fn=as_it_is,
             num_workers=workers,
-            worker_init_fn=one_thread,
+            worker_init_fn=start_worker,
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
             pin_memory=not self._on_cpu() and torch.cuda.is_available(),

@@ -12,17 +12,27 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, index) pairs; the epoch travels along so that a worker draws its augmentation from it.
 
     indices: the rows of the store that take part; batch_size: of one rank; shuffle: draw a new order each epoch
-    from (seed, epoch), drop what does not fill a batch on every rank, so that all steps are alike; without it
-    every row comes once, in order, and ranks that come short are filled with `PADDING`. One global batch holds
-    the same rows whatever the number of ranks: they are cut from one order.
+    from (seed, epoch), without it the rows come in theirs; drop_last: leave out what does not fill a batch on every
+    rank, where there is one full batch at least. Otherwise every row comes once, and ranks that come short are
+    filled with `PADDING`. One global batch holds the same rows whatever the number of ranks: they are cut from one
+    order.
     """
 
     def __init__(
-        self, indices: np.ndarray, batch_size: int, *, shuffle: bool, seed: int, rank: int = 0, ranks: int = 1
+        self,
+        indices: np.ndarray,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+        drop_last: bool = False,
     ) -> None:
         self.indices = np.asarray(indices, np.int64)
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.drop_last = drop_last
         self.seed = seed
         self.rank, self.ranks = rank, ranks
         self.epoch = 0
@@ -38,10 +48,8 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
 
     def __len__(self) -> int:
         per_step = self.batch_size * self.ranks
-        if not self.shuffle:
-            return -(-len(self.indices) // per_step)
-        # fewer rows than one full batch still make one (a tiny data set, a test)
-        return max(len(self.indices) // per_step, min(1, len(self.indices) // self.ranks))
+        full = len(self.indices) // per_step
+        return full if self.drop_last and full else -(-len(self.indices) // per_step)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = self.indices
@@ -51,9 +59,6 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         per_step = self.batch_size * self.ranks
         for step in range(start, len(self)):
             rows = order[step * per_step : (step + 1) * per_step]
-            if self.shuffle:
-                rows = rows[: len(rows) // self.ranks * self.ranks]
-            else:
-                missing = -len(rows) % self.ranks
-                rows = np.concatenate([rows, np.full(missing, PADDING, np.int64)])
+            missing = -len(rows) % self.ranks
+            rows = np.concatenate([rows, np.full(missing, PADDING, np.int64)])
             yield [(self.epoch, int(row)) for row in rows[self.rank :: self.ranks]]

@@ -1,11 +1,26 @@
-"""How commands end: mistakes in one line and status 2, a run gone wrong 1, a stop that was asked for 130."""
+"""How commands end: mistakes in one line and status 2, a run gone wrong 1, a stop that was asked for 130.
 
+What went wrong is also left where the process that started this one looks for it: a launcher in the file named by
+OKKHOR_ERROR_FILE, torchrun's agent in the one named by TORCHELASTIC_ERROR_FILE.
+"""
+
+import json
+import os
 import sys
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from okkhor.errors import InputError, NonFiniteLossError, StoppedError
+from okkhor.errors import InputError, JobFailedError, NonFiniteLossError, StoppedError
+
+ERROR_FILE = "OKKHOR_ERROR_FILE"
+RANK_ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
+SPOKEN_FOR = "OKKHOR_AGENT"  # in the environment of ranks whose agent says what went wrong, once for all of them
+
+REFUSED, FAILED, STOPPED = 2, 1, 130  # exit statuses
 
 
 @contextmanager
@@ -18,21 +33,42 @@ def one_line_errors(composing: tuple[type[Exception], ...] = (), known: Callable
     try:
         yield
     except InputError as error:
-        _leave(f"error: {error}", 2)
+        _leave(f"error: {error}", REFUSED)
     except NonFiniteLossError as error:
-        _leave(f"error: {error}", 1)
+        _leave(f"error: {error}", FAILED)
+    except JobFailedError as error:
+        _leave(f"error: {error}", error.code)
     except StoppedError as error:
-        _leave(str(error), 130)
+        _leave(str(error), STOPPED)
     except KeyboardInterrupt:
-        _leave("stopped at once; what the last checkpoint holds is kept", 130)
+        _leave("stopped at once; what the last checkpoint holds is kept", STOPPED)
     except composing as error:
         from okkhor.training.options import in_one_line
 
         if not (message := in_one_line(error, known)):
+            record(f"{type(error).__name__}: {error}")
             raise
-        _leave(f"error: {message}", 2)
+        _leave(f"error: {message}", REFUSED)
+    except Exception as error:
+        record(f"{type(error).__name__}: {error}", traceback.format_exc())
+        if SPOKEN_FOR in os.environ:
+            sys.exit(FAILED)
+        raise
+
+
+def record(message: str, stack: str = "") -> None:
+    """Leave the reason of a failure, and a rank's traceback, where the process that started this one looks for it."""
+    line = " ".join(message.split())
+    if rank_file := os.environ.get(RANK_ERROR_FILE):
+        # the form that torchrun reads, see torch.distributed.elastic.multiprocessing.errors
+        details = {"py_callstack": stack, "timestamp": str(int(time.time()))}
+        Path(rank_file).write_text(json.dumps({"message": {"message": line, "extraInfo": details}}), encoding="utf-8")
+    elif file := os.environ.get(ERROR_FILE):
+        Path(file).write_text(line, encoding="utf-8")
 
 
 def _leave(message: str, status: int) -> None:
-    print(message, file=sys.stderr, flush=True)
+    record(message.removeprefix("error: "))
+    if SPOKEN_FOR not in os.environ:
+        print(message, file=sys.stderr, flush=True)
     sys.exit(status)

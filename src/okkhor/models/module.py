@@ -5,7 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from okkhor.augment.batch import BatchAugmentation, MixedLabels
 from okkhor.heads import Heads
@@ -60,7 +60,8 @@ class ClassifierModule(pl.LightningModule):
         torch.manual_seed(_mix(self.seed, self.global_step, 1 + self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        images, labels = batch
+        images, labels, weight = self._weighted(*batch)
+        samples = int((labels[:, 0] >= 0).sum()) if weight is not None else len(labels)
         mixed: Tensor | MixedLabels = labels
         if self.batch_augmentation is not None:
             generator = torch.Generator().manual_seed(_mix(self.seed, self.global_step, 0))
@@ -68,9 +69,9 @@ class ClassifierModule(pl.LightningModule):
         logits = self(images)
         loss = self.loss(logits, mixed)
         truth = mixed.dominant() if isinstance(mixed, MixedLabels) else mixed
-        self.train_meter.update(loss, len(labels), logits, truth)
+        self.train_meter.update(loss, samples, logits, truth)
         self.log("train/loss_step", loss.detach(), prog_bar=False, logger=False)
-        return loss
+        return loss if weight is None else loss * weight
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         images, labels = batch
@@ -91,6 +92,22 @@ class ClassifierModule(pl.LightningModule):
             return optimizer
         scheduler = self.make_scheduler(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **self.schedule}}
+
+    def _weighted(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """A rank's share of a training batch without its padding, and the weight of its loss.
+
+        DDP takes the mean of the ranks' gradients. Of an epoch's last batch ranks may hold unequal numbers of
+        samples: with weights of ranks × own samples / all samples, the mean over ranks is the mean over samples.
+        """
+        if not (distributed.is_initialized() and self.trainer.is_last_batch):
+            return images, labels, None
+        real = labels[:, 0] >= 0
+        own = real.sum()
+        everyone = own.clone()
+        distributed.all_reduce(everyone)
+        if own:  # a rank without any keeps its blank ones, whose loss and gradient are 0
+            images, labels = images[real], labels[real]
+        return images, labels, own * distributed.get_world_size() / everyone
 
     def _report(self, stage: str, meter: EpochMeter) -> None:
         # torchmetrics has summed over ranks already, so nothing is left to reduce

@@ -3,13 +3,12 @@
 from typing import Protocol
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from okkhor.reports import style
 from okkhor.reports.naming import Naming
 from okkhor.reports.recall import HeadResult
+from okkhor.reports.sheet import bare_sheet, draw_picture
 
 COLUMNS, ROWS, MOST_LINES = 6, 4, 3
 _GAP, _LINE = 0.18, 0.225  # inches between images, and from a note to the next
@@ -56,10 +55,10 @@ def draw_misread(images: Images, results: list[HeadResult], probabilities: list[
         f"{len(mistakes):,} of {total:,} images misread ({len(mistakes) / total:.1%}): {which}",
         "Truth → prediction, and the probability that the model gave its answer.",
     )
-    sheet = _sheet(figure)
+    sheet = bare_sheet(figure)
     for place, (index, picture) in enumerate(zip(picked, pictures, strict=True)):
         left, top = 0.3 + place % COLUMNS * (_SIDE + _GAP), 1.02 + sum(steps[: place // COLUMNS])
-        _draw_picture(sheet, picture, (left, top, _SIDE, height))
+        draw_picture(sheet, picture, (left, top, _SIDE, height))
         top += height + 0.06
         if naming.compose:
             truth = _whole(naming, [r.labels[index] for r in results])
@@ -92,26 +91,6 @@ def _notes(index: int, results: list[HeadResult], probabilities: list[np.ndarray
     if len(wrong) > MOST_LINES:
         lines.append([(f"and {len(wrong) - MOST_LINES} heads more", style.MUTED, False)])
     return lines
-
-
-def _sheet(figure: Figure) -> Axes:
-    """Bare axes over the whole figure, in inches from its upper left corner: one for all images is quick to draw."""
-    width, height = figure.get_size_inches()
-    axes = style.inches(figure, 0, 0, width, height)
-    axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
-    axes.set_axis_off()
-    return axes
-
-
-def _draw_picture(sheet: Axes, picture: np.ndarray, box: tuple[float, float, float, float]) -> None:
-    """The picture (H, W) in the middle of a frame; box: the frame's left, top, width, height in inches."""
-    left, top, width, height = box
-    scale = min(width / picture.shape[1], height / picture.shape[0])
-    x, y = (width - picture.shape[1] * scale) / 2, (height - picture.shape[0] * scale) / 2
-    sheet.add_artist(Rectangle((left, top), width, height, facecolor="#f4f5f7", linewidth=0, zorder=-1))
-    extent = (left + x, left + width - x, top + height - y, top + y)
-    sheet.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="lanczos", aspect="auto", extent=extent)
-    sheet.add_artist(Rectangle((left, top), width, height, fill=False, edgecolor=style.GRID, linewidth=1))
 
 
 def _whole(naming: Naming, labels: list[int]) -> str:

@@ -30,23 +30,30 @@ class LastCheckpoint(ModelCheckpoint):
     """The state after the newest epoch; a class of its own, since Lightning keeps one state for each class."""
 
 
+ASK_EVERY = 8  # batches: to ask the other ranks each time would make a GPU wait for its processor
+
+
 class GracefulStop(Callback):
-    """Ctrl-C or SIGTERM: finish the batch, save last.ckpt, stop. A second signal stops at once.
+    """Ctrl-C or SIGTERM: finish the batch, save last.ckpt, stop. A second Ctrl-C stops at once.
+
+    SIGUSR1 and SIGUSR2, by which Slurm announces the end of a job's time, do the same.
 
     A signal that comes during validation is answered when the epoch's own checkpoint has been written.
     """
 
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.asked: signal.Signals | None = None
         self.before: dict[signal.Signals, Any] = {}
+        self.speaks = True  # one of all ranks
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if stage == "fit":
-            # Lightning's own handlers for SIGTERM come later and call ours in turn
-            self.before = {number: signal.signal(number, self._ask) for number in self.signals}
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.speaks = trainer.is_global_zero
+        # in place of Lightning's own handler for SIGTERM, set by now, which speaks to the other ranks from within
+        # the signal: they hang where they did not get one, too
+        self.before = {number: signal.signal(number, self._ask) for number in self.signals}
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         for number, handler in self.before.items():
@@ -59,9 +66,14 @@ class GracefulStop(Callback):
                 raise KeyboardInterrupt
             return  # torchrun passes Ctrl-C on as SIGTERM to ranks that the terminal has told already
         self.asked = signal.Signals(number)
-        print("\nstopping after this batch; once more to stop at once", file=sys.stderr, flush=True)
+        if self.speaks:
+            print("\nstopping after this batch; once more to stop at once", file=sys.stderr, flush=True)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.world_size > 1 and trainer.strategy.root_device.type == "cuda" and batch_idx % ASK_EVERY:
+            return
         # the last batch of an epoch: validation and the epoch's own checkpoint follow, and are waited for
         if self._agreed(trainer) and not trainer.is_last_batch:
             trainer.save_checkpoint(self.run.last)

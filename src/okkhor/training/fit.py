@@ -1,15 +1,12 @@
 """Train what a run directory describes, from its start or from its last checkpoint."""
 
 import logging
-import os
 import time
 import warnings
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
@@ -17,10 +14,11 @@ from okkhor.data.module import ImageData, limited
 from okkhor.errors import InputError, StoppedError
 from okkhor.models.module import ClassifierModule
 from okkhor.runs import Run
-from okkhor.training.build import build, build_data, build_module
+from okkhor.training.build import build_data, build_module
 from okkhor.training.callbacks import build_callbacks
 from okkhor.training.loggers import build_loggers, finish, log_pictures
 from okkhor.training.scoring import read, readings, score
+from okkhor.training.trainers import as_trained, build_trainer
 
 
 def fit(run: Run, config: DictConfig) -> float:
@@ -35,6 +33,10 @@ def fit(run: Run, config: DictConfig) -> float:
     loggers = build_loggers(run, config.logger, torch_step(run) if resumed else None)
     try:
         trainer = build_trainer(config, callbacks=build_callbacks(run, config.callbacks), logger=loggers)
+        config, chosen = as_trained(config, trainer.world_size)
+        if trainer.is_global_zero:
+            for line in chosen:
+                print(line, flush=True)
         data = build_data(config)
         data.prepare_data()  # every rank: the first builds under a lock, the others find it built
         module = build_module(config, data.heads, total_steps(trainer, data))
@@ -50,23 +52,6 @@ def fit(run: Run, config: DictConfig) -> float:
         raise
     finish(loggers, "success")
     return float(metrics.get("objective", "nan"))
-
-
-def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logger]) -> pl.Trainer:
-    """Lightning's Trainer from the `trainer` group; raises InputError for a device that is not there."""
-    if config.trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
-        raise InputError("trainer: no CUDA GPU here; use trainer=cpu, or trainer=ddp_sim for several processes")
-    if config.trainer.get("accelerator") == "mps" and not torch.backends.mps.is_available():
-        raise InputError("trainer: no Apple GPU here; use trainer=cpu")
-    return build(
-        config.trainer,
-        "trainer",
-        callbacks=callbacks,
-        logger=logger or False,
-        enable_model_summary=False,
-        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
-        default_root_dir=os.devnull,  # nothing is written but where the run directory says
-    )
 
 
 def total_steps(trainer: pl.Trainer, data: ImageData) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 from okkhor.atomic import write_atomically
 from okkhor.errors import InputError
@@ -30,7 +31,7 @@ class ContinuedCSVLogger(CSVLogger):
             # it says that it deletes what it finds; that is put back below
             warnings.filterwarnings("ignore", "Experiment logs directory .* exists and is not empty")
             experiment = super().experiment
-        if fresh and self.before:
+        if fresh and self.before and rank_zero_only.rank == 0:  # other ranks write nothing
             path = Path(experiment.metrics_file_path)
             names = list(dict.fromkeys(name for row in self.before for name in row))
             lines = [names, *([row.get(name, "") for name in names] for row in self.before)]

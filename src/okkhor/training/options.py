@@ -70,6 +70,7 @@ CHECKS: dict[str, Check] = {
     "data.split": choice("fold", "unseen"),
     "data.size": TWO_SIZES,
     "data.raw_size": TWO_SIZES,
+    "data.drop_last": BOOLEAN,
     "data.workers": integer_or_auto(0),
     "data.download": BOOLEAN,
     "data.crop": BOOLEAN,
@@ -90,10 +91,20 @@ CHECKS: dict[str, Check] = {
     "trainer.check_val_every_n_epoch": integer(1),
     "trainer.log_every_n_steps": integer(1),
     "trainer.gradient_clip_val": optional(number(0)),
+    "trainer.max_restarts": integer(0),
+    "trainer.scale_lr": choice("none", "linear", "sqrt"),
+    "trainer.opt_level": choice("O0", "O1", "O2"),
     "trainer.precision": (
         lambda v: v in PRECISIONS,
         "one of 32-true, 16-mixed, bf16-mixed, 16-true, bf16-true, 64-true",
     ),
+    "launcher.n_jobs": integer(1),
+    "launcher.minutes": integer(1),
+    "launcher.requeues": integer(0),
+    "launcher.signal_delay": integer(1),
+    "launcher.cpus_per_node": optional(integer(1)),
+    "launcher.gpus_per_node": optional(integer(0)),
+    "launcher.retries": integer(0),
     "callbacks.checkpoint.mode": choice("min", "max"),
     "callbacks.early_stopping.patience": optional(integer(1)),
     "callbacks.progress": BOOLEAN,
@@ -130,6 +141,11 @@ def in_one_line(error: Exception, known: Callable[[], DictConfig]) -> str:
         return (
             f"{error.override}: cannot be read ({text.splitlines()[0]}); expected key=value, special characters quoted"
         )
+    if found := re.search(
+        r"(?:Ambiguous value for argument|Sweep parameters) '(?P<word>.+?)'(?: requires|$)", text, re.M
+    ):
+        word = found["word"]
+        return f"{word}: several values are a sweep, which takes -m: python train.py -m {word}; or one value, quoted"
     if found := re.search(
         r"Could not find '(?P<choice>[^']+)'\s+Available options in '(?P<group>[^']+)':(?P<names>.*)", text, re.S
     ):

@@ -1,0 +1,145 @@
+"""Several processes for one command: they end together, however they end, and what stopped goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from okkhor.runs import Run
+
+pytestmark = pytest.mark.serial
+LONG = ["trainer=ddp_sim", "trainer.max_epochs=500", "data.workers=1"]
+
+
+def until(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def started(tiny, tmp_path, train_py):
+    """Starts train.py, waits for its first checkpoint; gives the process, its run and all its descendants."""
+    children = []
+
+    def start(*words):
+        flags = [word for word in words if word.startswith("-")]  # Hydra takes them in front alone
+        options = [word for word in words if word not in flags]
+        process = subprocess.Popen(
+            [sys.executable, str(train_py), *flags, *tiny, *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        children.append(process)
+        last, *_ = until(lambda: list((tmp_path / "runs").glob("**/checkpoints/last.ckpt")))
+        return process, Run.open(last.parent.parent), psutil.Process(process.pid).children(recursive=True)
+
+    yield start
+    for process in children:
+        process.kill()
+        process.communicate()
+
+
+def ranks(tree):
+    return [p for p in tree if any("resume=" in word for word in p.cmdline()) and p.parent().ppid() == os.getpid()]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_rank_ends_the_job_with_its_name_and_leaves_nothing(started, rank):
+    process, run, tree = started(*LONG)
+    ranks(tree)[rank].kill()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    lines = errors.strip().splitlines()
+    assert lines[-1].startswith("error: rank ")
+    assert "killed by SIGKILL; go on with: python train.py resume=" in lines[-1]
+    until(lambda: all(map(ended, tree)), 20)
+    assert not (run.path / "metrics.json").exists()
+
+
+def test_a_killed_parent_leaves_nothing(started):
+    process, _, tree = started(*LONG)
+    assert len(tree) >= 4  # two ranks, a loader's worker each
+    process.kill()
+    process.wait()
+    until(lambda: all(map(ended, tree)), 20)
+
+
+@pytest.mark.parametrize(
+    ("number", "whom"),
+    [(signal.SIGINT, "parent"), (signal.SIGTERM, "parent"), (signal.SIGTERM, 1), (signal.SIGUSR1, "parent")],
+)
+def test_a_stop_is_saved_on_every_rank_and_goes_on(started, command, number, whom):
+    process, run, tree = started(*LONG)
+    (psutil.Process(process.pid) if whom == "parent" else ranks(tree)[whom]).send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.strip().splitlines()[-1].endswith(f"go on with: python train.py resume={run.path}")
+    until(lambda: all(map(ended, tree)), 20)
+    config = run.config()
+    config.trainer.max_epochs = 1  # it has been through more by now: it only scores
+    run.write_config(config)
+    done = command("train.py", f"resume={run.path}")
+    assert done.returncode == 0, done.stderr
+    assert run.metrics()["epochs"] >= 1
+
+
+def test_ranks_start_again_from_the_last_checkpoint(started):
+    process, run, tree = started(*LONG[:1], "trainer.max_epochs=12", "data.workers=0", "trainer.max_restarts=1")
+    ranks(tree)[1].kill()
+    _, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert run.metrics()["epochs"] == 12
+
+
+def test_what_all_ranks_refuse_is_said_once(command, tiny, tmp_path):
+    done = command("train.py", *tiny, "trainer=ddp_sim", "data.dir=/nowhere/at/all")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "error: data.dir=/nowhere/at/all: no such folder; expected the one with the data files"
+    ]
+    assert not list((tmp_path / "runs").glob("*/*"))
+
+
+def test_a_rank_that_breaks_shows_its_traceback_once(command, tiny, tmp_path):
+    done = command("train.py", *tiny, "trainer=ddp_sim", "model.backbone=timm/resnet18", "model.options={in_chans: -3}")
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert done.stderr.count("Traceback (most recent call last)") <= 2
+
+
+def test_under_a_persons_own_torchrun_there_is_one_run(tiny, tmp_path, train_py):
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(train_py), *tiny]
+    done = subprocess.run(
+        [sys.executable, *words, "trainer=ddp_sim", "trainer.max_epochs=1"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = [Run.open(path) for path in (tmp_path / "runs" / "default").iterdir()]
+    assert run.metrics()["epochs"] == 1
+
+
+def test_jobs_of_a_sweep_run_at_the_same_time(command, tiny, tmp_path):
+    done = command("train.py", "-m", *tiny, "trainer.max_epochs=1", "seed=1,2", "launcher.n_jobs=2")
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (tmp_path / "runs" / "default").iterdir()
+    runs = [Run.open(sweep / name) for name in ("0", "1")]
+    assert [run.config().seed for run in runs] == [1, 2]
+    assert all("score" in (run.logs / "output.log").read_text() for run in runs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_sweep_that_is_stopped_leaves_no_process(started, number):
+    process, _, tree = started("-m", "seed=1,2,3", *LONG, "launcher.n_jobs=2")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    until(lambda: all(map(ended, tree)), 30)
