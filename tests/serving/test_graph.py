@@ -1,0 +1,49 @@
+"""What is exported: raw pixels to probabilities, and maps that say exactly where a logit comes from."""
+
+import pytest
+import torch
+
+from okkhor.heads import Head, Heads
+from okkhor.models.classifier import MultiHeadClassifier
+from okkhor.serving.graph import ServedGraph
+
+HEADS = Heads([Head("root", "root", 13), Head("vowel", "vowel", 5)])
+IMAGES = torch.randint(0, 256, (3, 1, 40, 56), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def graph_of(pool):
+    torch.manual_seed(1)
+    net = MultiHeadClassifier(HEADS, "small", pool=pool, options={"widths": [4, 8, 8, 16], "blocks": [1, 1, 1, 0]})
+    for layer in net.head_layers.values():
+        torch.nn.init.normal_(layer.bias)
+    return ServedGraph(net.eval())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("pool", ["avg", "gem"])
+def test_probabilities_are_the_softmax_of_each_head_alone(pool):
+    graph = graph_of(pool)
+    *probabilities, maps = graph(IMAGES)
+    for found, logits in zip(probabilities, graph.net(IMAGES), strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, logits.softmax(1))
+    assert maps.shape[:2] == (3, len(HEADS))
+
+
+@torch.inference_mode()
+def test_the_mean_of_a_map_and_the_bias_is_the_logit_of_the_likeliest_class():
+    graph = graph_of("avg")
+    *probabilities, maps = graph(IMAGES)
+    for head, (layer, logits) in enumerate(zip(graph.net.head_layers.values(), graph.net(IMAGES), strict=True)):
+        chosen = probabilities[head].argmax(1)
+        own = logits[torch.arange(3), chosen]
+        torch.testing.assert_close(maps[:, head].mean((1, 2)) + layer.bias[chosen], own)
+
+
+@torch.inference_mode()
+def test_an_image_reads_the_same_in_any_company():
+    graph = graph_of("gem")
+    together = graph(IMAGES)
+    for row in range(3):
+        for all_, one in zip(together, graph(IMAGES[row : row + 1]), strict=True):
+            torch.testing.assert_close(all_[row : row + 1], one)
