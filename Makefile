@@ -9,7 +9,7 @@ ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lock: $(STAMP) ## write what is installed now into constraints.txt
 
 bench: $(STAMP) ## measure: input pipeline, Lightning's share, Parquet ingest, start-up
 	$(BIN)/python scripts/benchmark.py
+
+bench-scaling: $(STAMP) ## measure: two processes against one, memory of several
+	$(BIN)/python scripts/benchmark.py --only scaling,memory --rows 20000 --rounds 3 --out reports/bench-scaling.json
 
 clean: ## remove what tests and tools cached; data, runs and the environment stay
 	rm -rf .pytest_cache .ruff_cache .hypothesis build src/*.egg-info

@@ -3,6 +3,7 @@
 python scripts/benchmark.py                              everything, reports/bench.json
 python scripts/benchmark.py --only step,startup          some of it
 python scripts/benchmark.py --rows 2000 --rounds 3       sooner and less exact
+python scripts/benchmark.py --only scaling,memory        several processes, make bench-scaling
 
 Each side is measured in turn, several rounds; the table shows the medians, their ratio and its range, and the goal.
 Files are written to the system's temporary folder (TMPDIR= chooses another), about 1.5 GB for 10,000 images.
@@ -20,9 +21,9 @@ os.environ.setdefault("OKKHOR_ROOT", str(ROOT))
 
 
 def main() -> None:
-    from okkhor.benchmarks.suite import PARTS
+    from okkhor.benchmarks.suite import ALL_PARTS, PARTS
 
-    arguments = _arguments(PARTS)
+    arguments = _arguments(ALL_PARTS, PARTS)
 
     from rich.console import Console
 
@@ -46,7 +47,7 @@ def main() -> None:
     Console().print(f"\nall rounds   {arguments.out}", soft_wrap=True, highlight=False)
 
 
-def _arguments(parts: tuple[str, ...]) -> argparse.Namespace:
+def _arguments(parts: tuple[str, ...], default: tuple[str, ...]) -> argparse.Namespace:
     def chosen(text: str) -> list[str]:
         words = text.split(",")
         if unknown := [word for word in words if word not in parts]:
@@ -65,7 +66,7 @@ def _arguments(parts: tuple[str, ...]) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=ROOT / "reports" / "bench.json", metavar="FILE", help="JSON to write"
     )
-    parser.add_argument("--only", type=chosen, default=list(parts), metavar="PARTS", help=",".join(parts))
+    parser.add_argument("--only", type=chosen, default=list(default), metavar="PARTS", help=",".join(parts))
     parser.add_argument("--rows", type=at_least(64), default=10_000, metavar="N", help="images (default 10000)")
     parser.add_argument("--rounds", type=at_least(1), default=5, metavar="N", help="of each side (default 5)")
     return parser.parse_args()

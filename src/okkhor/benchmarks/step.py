@@ -29,8 +29,9 @@ from okkhor.models.module import Batch, ClassifierModule
 from okkhor.runs import Run
 from okkhor.training.build import build_module
 from okkhor.training.callbacks import build_callbacks
-from okkhor.training.fit import build_trainer, quiet
+from okkhor.training.fit import quiet
 from okkhor.training.loggers import build_loggers
+from okkhor.training.trainers import build_trainer
 
 WARM_UP = 5  # steps: memory pools and the choice of kernels
 GOAL = Goal(1.03)

@@ -12,8 +12,9 @@ from okkhor.benchmarks.rounds import Figure
 from okkhor.benchmarks.setting import Setting, extra
 
 PARTS = ("pipeline", "step", "ingest", "startup")
-WITH_DATA = {"pipeline", "ingest"}
-EXTRAS = {"pipeline": ["pandas"], "ingest": ["pandas", "psutil"]}
+ALL_PARTS = (*PARTS, "scaling", "memory")  # the last ones when they are asked for: make bench-scaling
+WITH_DATA = {"pipeline", "ingest", "memory"}
+EXTRAS = {"pipeline": ["pandas"], "ingest": ["pandas", "psutil"], "memory": ["psutil"]}
 
 
 def run(root: Path, parts: Sequence[str] = PARTS, **sizes: int) -> tuple[list[Figure], Setting]:
