@@ -9,7 +9,7 @@ from okkhor.errors import JobFailedError
 def test_two_processes_get_half_of_the_batch_or_a_batch_each(setting, monkeypatch):
     asked = []
 
-    def rate(processes, batch, steps):
+    def rate(root, processes, batch, steps):
         asked.append((processes, batch))
         return 100.0 * processes
 
@@ -21,12 +21,10 @@ def test_two_processes_get_half_of_the_batch_or_a_batch_each(setting, monkeypatc
 
 
 @pytest.mark.slow
-def test_two_processes_really_train(train_py, monkeypatch):
-    monkeypatch.setenv("OKKHOR_ROOT", str(train_py.parent))
-    assert scaling.rate(2, 2, 1) > 0
+def test_two_processes_really_train(train_py):
+    assert scaling.rate(train_py.parent, 2, 2, 1) > 0
 
 
-def test_a_process_that_fails_is_told_in_its_words(train_py, monkeypatch):
-    monkeypatch.setenv("OKKHOR_ROOT", str(train_py.parent / "nowhere"))
+def test_a_process_that_fails_is_told_in_its_words(train_py):
     with pytest.raises(JobFailedError, match="scaling: "):
-        scaling.rate(1, 2, 1)
+        scaling.rate(train_py.parent / "nowhere", 1, 2, 1)

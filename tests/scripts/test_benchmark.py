@@ -24,7 +24,7 @@ def test_start_up_is_measured_shown_and_written(command, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--only", "pipelines"], "expected some of pipeline,step,ingest,startup, got 'pipelines'"),
+        (["--only", "pipelines"], "expected some of pipeline,step,ingest,startup,scaling,memory, got 'pipelines'"),
         (["--rows", "63"], "expected a whole number of at least 64, got '63'"),
         (["--rounds", "0"], "expected a whole number of at least 1, got '0'"),
         (["--rounds", "two"], "expected a whole number of at least 1, got 'two'"),

@@ -64,12 +64,11 @@ def use(setting: Setting, ranks: int, workers: int) -> Use:
     with ExitStack() as stack:
         started = []
         for number in range(ranks):
-            process = subprocess.Popen(
+            process = stack.enter_context(subprocess.Popen(
                 [sys.executable, "-m", __name__, str(setting.data), str(ranks), str(number), str(workers)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
-            stack.callback(process.wait)
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OKKHOR_ROOT": str(setting.root)},
+            ))  # fmt: skip
             stack.callback(process.kill)
             started.append(process)
         shared = grown = program = 0

@@ -25,9 +25,9 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
     batch = setting.config().data.batch_size
     rates = alternate(
         {
-            "alone": lambda: rate(1, batch, setting.steps),
-            "shared": lambda: rate(2, batch // 2, setting.steps),
-            "each": lambda: rate(2, batch, setting.steps),
+            "alone": lambda: rate(setting.root, 1, batch, setting.steps),
+            "shared": lambda: rate(setting.root, 2, batch // 2, setting.steps),
+            "each": lambda: rate(setting.root, 2, batch, setting.steps),
         },
         setting.rounds,
         tick,
@@ -42,15 +42,16 @@ def measure(setting: Setting, tick: Tick) -> list[Figure]:
     ]
 
 
-def rate(processes: int, batch: int, steps: int) -> float:
-    """Images per second of all processes together, after the warm-up; batch: images of one process."""
+def rate(root: Path, processes: int, batch: int, steps: int) -> float:
+    """Images per second of all processes together, after the warm-up; root: of the project; batch: of one process."""
     words = [str(batch), str(steps)]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     with tempfile.TemporaryDirectory(prefix="okkhor-scaling-") as folder:
         out = Path(folder) / "rate.json"
         done = subprocess.run(
             [sys.executable, *launch, "-m", __name__, str(out), *words],
-            env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OKKHOR_ROOT": str(root)},
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise JobFailedError(f"scaling: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")

@@ -45,12 +45,13 @@ class LocalBackend(Backend):
         self.at_once = n_jobs
         self.silent = n_jobs > 1
         self.jobs: dict[str, LocalJob] = {}
-        self.folder = tempfile.TemporaryDirectory(prefix="okkhor-jobs-")
+        self.folder: tempfile.TemporaryDirectory | None = None  # made with the first job, not for a look at options
 
     def submit(self, run: Run) -> str:
         """Start the process; its environment says what was typed, who its parent is and which devices it has."""
         taken = {job.slot for job in self.jobs.values() if job.process.poll() is None}
         slot = next(n for n in range(self.at_once or 1) if n not in taken)
+        self.folder = self.folder or tempfile.TemporaryDirectory(prefix="okkhor-jobs-")
         error_file = Path(self.folder.name) / f"{len(self.jobs)}.txt"
         environment = {
             COMMAND: typed_command(),
@@ -111,7 +112,8 @@ class LocalBackend(Backend):
             if state.process.poll() is None:
                 state.process.kill()
                 state.process.wait()
-        self.folder.cleanup()
+        if self.folder:
+            self.folder.cleanup()
 
     def _share(self, run: Run, slot: int) -> dict[str, str]:
         """The part of this machine that a job gets: threads, and GPUs where every slot can have its own."""
