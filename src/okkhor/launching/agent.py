@@ -69,7 +69,7 @@ def run_ranks(
 
     _quiet()
     own = _own_address(meeting)
-    with tempfile.TemporaryDirectory(prefix="okkhor-ranks-") as folder, _environment(ranks, own, meeting):
+    with tempfile.TemporaryDirectory(prefix="okkhor-ranks-") as folder, _environment(ranks, own, meeting, max_restarts):
         config = LaunchConfig(
             min_nodes=meeting.nodes,
             max_nodes=meeting.nodes,
@@ -124,12 +124,14 @@ def _quiet() -> None:
 
 
 @contextmanager
-def _environment(ranks: int, own: str, meeting: Meeting) -> Iterator[None]:
+def _environment(ranks: int, own: str, meeting: Meeting, max_restarts: int) -> Iterator[None]:
     """What the ranks shall find in their environment, which the agent passes on."""
     before = dict(os.environ)
     os.environ.setdefault(COMMAND, typed_command())
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
     os.environ[SPOKEN_FOR] = "1"
+    if max_restarts:  # a store of its own for each start: in the agent's, ranks would find the dead ones' addresses
+        os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     if meeting.nodes > 1 and (interface := _interface(own)):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)  # gloo would take the one that the host's name has
     for name in (ERROR_FILE, RANK_ERROR_FILE):
