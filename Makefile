@@ -6,10 +6,14 @@ BIN := $(VENV)/bin
 PIP_ARGS ?=
 # Options of the run: make train ARGS="model=resnet18 trainer.max_epochs=3"
 ARGS ?=
+# What make serve puts online: RUN= a run directory (the newest), FORMAT= of its bundle, SERVE_ARGS= more of serve/start.py
+RUN ?=
+FORMAT ?= onnx
+SERVE_ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench bench-scaling clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling serve stop setup-system clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +24,9 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --editable '.[dev]'
 	touch $@
+
+setup-system: ## Debian packages that pip cannot bring: Java for TorchServe (needs root)
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless
 
 train: $(STAMP) ## render the synthetic data set, train, print the scores (ARGS=…)
 	$(BIN)/python train.py $(ARGS)
@@ -48,6 +55,12 @@ bench: $(STAMP) ## measure: input pipeline, Lightning's share, Parquet ingest, s
 
 bench-scaling: $(STAMP) ## measure: two processes against one, memory of several
 	$(BIN)/python scripts/benchmark.py --only scaling,memory --rows 20000 --rounds 3 --out reports/bench-scaling.json
+
+serve: $(STAMP) ## put a run online with TorchServe (RUN=… FORMAT=…), http://127.0.0.1:8080
+	$(BIN)/python serve/start.py $(if $(RUN),--run $(RUN)) --format $(FORMAT) $(SERVE_ARGS)
+
+stop: $(STAMP) ## end that server
+	$(BIN)/python serve/stop.py
 
 clean: ## remove what tests and tools cached; data, runs and the environment stay
 	rm -rf .pytest_cache .ruff_cache .hypothesis build src/*.egg-info

@@ -1,0 +1,93 @@
+"""Models and versions of the running server, side by side; nobody's request is dropped while they change.
+
+python serve/models.py list
+python serve/models.py add RUN --version 2.0            # beside the first: /predictions/okkhor/2.0, to compare them
+python serve/models.py default okkhor 2.0               # /predictions/okkhor is answered by it from now on
+python serve/models.py remove okkhor 1.0                # once it has answered what it was asked
+python serve/models.py update RUN --version 3.0         # add, default and remove in one
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from choosing import ROOT, add_format, chosen_bundle
+
+if TYPE_CHECKING:
+    from okkhor.serving.torchserve.management import Management
+    from okkhor.serving.torchserve.state import ServeFolder
+
+os.environ.setdefault("OKKHOR_ROOT", str(ROOT))
+
+
+def main() -> None:
+    arguments = _arguments()
+
+    from okkhor.errors import InputError
+    from okkhor.serving.torchserve.management import Management, RefusedByServerError
+    from okkhor.serving.torchserve.state import ServeFolder
+
+    folder = ServeFolder.find(arguments.dir, ROOT)
+    management = Management(folder.required())
+    try:
+        if arguments.do in ("add", "update"):
+            _add(folder, management, arguments)
+        elif arguments.do == "default":
+            management.make_default(arguments.name, arguments.version)
+        elif arguments.do == "remove":
+            management.remove(arguments.name, arguments.version)
+        _list(management)
+    except RefusedByServerError as refused:
+        raise InputError(f"{arguments.do}: the server answered {refused.status}: {refused}") from None
+
+
+def _add(folder: ServeFolder, management: Management, arguments: argparse.Namespace) -> None:
+    from okkhor.serving.archives.torchserve import write_torchserve
+
+    bundle = chosen_bundle(arguments.model, arguments.format, trust=arguments.trust)
+    old = [one["modelVersion"] for one in management.versions_or_none(arguments.name)]
+    archive = write_torchserve(bundle, arguments.format, folder.store, name=arguments.name, version=arguments.version)
+    management.register(archive, arguments.name)
+    if arguments.do == "update":
+        management.make_default(arguments.name, arguments.version)
+        for version in old:
+            management.remove(arguments.name, version)
+
+
+def _list(management: Management) -> None:
+    from okkhor.serving.torchserve.management import ready_workers
+
+    for name in management.names():
+        chosen = management.default(name)
+        for one in management.versions(name):
+            version = one["modelVersion"]
+            told = f"{ready_workers(one)} workers ready, {one['jobQueueStatus']['pendingRequests']} requests waiting"
+            print(f"{name} {version}  {told}  {one['modelUrl']}{'  (default)' if version == chosen else ''}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", type=Path, help="of the server; default: $OKKHOR_SERVE_DIR or .serve")
+    todo = parser.add_subparsers(dest="do", required=True)
+    todo.add_parser("list", help="what is served")
+    for name, said in (("add", "serve another version"), ("update", "put a version in the place of all others")):
+        one = todo.add_parser(name, help=said)
+        one.add_argument("model", type=Path, metavar="RUN", help="a run directory or a bundle")
+        one.add_argument("--name", default="okkhor", help="default: okkhor")
+        one.add_argument("--version", required=True, help="for example 2.0")
+        add_format(one)
+    for name, said in (("default", "have a version answer /predictions/NAME"), ("remove", "take a version away")):
+        one = todo.add_parser(name, help=said)
+        one.add_argument("name")
+        one.add_argument("version")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    from okkhor.launching.exits import one_line_errors
+
+    with one_line_errors():
+        main()

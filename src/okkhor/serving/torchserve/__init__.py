@@ -1,0 +1,1 @@
+"""Run TorchServe: its settings, its process, its management API, and the folder that says what is running."""
