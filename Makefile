@@ -13,7 +13,7 @@ SERVE_ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench bench-scaling serve stop setup-system clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling serve stop setup-system setup-servers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,15 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 setup-system: ## Debian packages that pip cannot bring: Java for TorchServe (needs root)
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless
+	command -v javac > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless; }
+
+setup-servers: .servers/mms/.installed .servers/sagemaker/.installed ## Multi Model Server and SageMaker's toolkit, in environments of their own
+
+.servers/%/.installed: serve/servers/%.txt constraints.txt $(STAMP)
+	test -x .servers/$*/bin/python || $(PYTHON) -m venv .servers/$*
+	.servers/$*/bin/python -m pip install --quiet --constraint constraints.txt --requirement $<
+	test $* != sagemaker || $(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$(.servers/$*/bin/python -c "import site; print(site.getsitepackages()[0])")/torch-of-the-project.pth
+	touch $@
 
 train: $(STAMP) ## render the synthetic data set, train, print the scores (ARGS=…)
 	$(BIN)/python train.py $(ARGS)

@@ -250,6 +250,7 @@ def test_what_is_larger_than_a_request_may_be_is_413(server):
 def test_a_failing_model_says_nothing_of_its_insides(monkeypatch, handmade, png):
     """The handler in this process, with a network that fails: 500 in our own words, for this item alone."""
     from okkhor.serving.predictor import Predictor
+    from okkhor.serving.service import Service
 
     for name in ("ts", "ts.metrics", "ts.metrics.metric_type_enum"):  # PyTorch and warnings come with the real one
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(MetricTypes=SimpleNamespace(HISTOGRAM=None)))
@@ -258,12 +259,12 @@ def test_a_failing_model_says_nothing_of_its_insides(monkeypatch, handmade, png)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     handler = module.OkkhorHandler()
-    handler.predictor = Predictor.load(handmade, "onnx")
+    handler.service = Service(Predictor.load(handmade, "onnx"))
 
     def failing(images):
         raise RuntimeError("secret")
 
-    handler.predictor.runtime = failing
+    handler.service.predictor.runtime = failing
     statuses = {}
     context = SimpleNamespace(
         get_all_request_header=lambda i: {"Content-Type": "image/png"},

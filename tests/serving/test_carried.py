@@ -28,7 +28,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr
 import json
 import numpy as np
 import okkhor
-from okkhor.serving import requests
+from okkhor.serving import service
 from okkhor.serving.predictor import Predictor
 
 assert okkhor.__file__.startswith({carried!r}), okkhor.__file__

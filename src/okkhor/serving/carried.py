@@ -20,8 +20,16 @@ NEEDED = (
     "serving/predictor",
     "serving/requests",
     "serving/runtimes",
+    "serving/service",
 )
-WITH_PYTORCH = ("models/__init__", "models/backbones", "models/classifier", "models/small", "serving/graph")
+WITH_PYTORCH = (
+    "models/__init__",
+    "models/backbones",
+    "models/classifier",
+    "models/small",
+    "serving/graph",
+    "serving/weights",
+)
 
 
 def carried_files(format: str = "onnx") -> dict[str, Path]:
