@@ -10,10 +10,11 @@ ARGS ?=
 RUN ?=
 FORMAT ?= onnx
 SERVE_ARGS ?=
+DEMO_ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench bench-scaling serve stop setup-system setup-servers clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling serve demo stop setup-system setup-servers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,8 +26,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --editable '.[dev]'
 	touch $@
 
-setup-system: ## Debian packages that pip cannot bring: Java for TorchServe (needs root)
-	command -v javac > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless; }
+setup-system: ## Debian packages that pip cannot bring: Java for TorchServe, Chromium for the page's tests (needs root)
+	{ command -v javac && command -v chromium; } > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless chromium; }
 
 setup-servers: .servers/mms/.installed .servers/sagemaker/.installed ## Multi Model Server and SageMaker's toolkit, in environments of their own
 
@@ -66,6 +67,9 @@ bench-scaling: $(STAMP) ## measure: two processes against one, memory of several
 
 serve: $(STAMP) ## put a run online with TorchServe (RUN=… FORMAT=…), http://127.0.0.1:8080
 	$(BIN)/python serve/start.py $(if $(RUN),--run $(RUN)) --format $(FORMAT) $(SERVE_ARGS)
+
+demo: $(STAMP) ## open a page where one draws a grapheme and sees it read
+	$(BIN)/python serve/demo.py $(if $(RUN),--run $(RUN)) --format $(FORMAT) $(DEMO_ARGS)
 
 stop: $(STAMP) ## end that server
 	$(BIN)/python serve/stop.py

@@ -4,6 +4,7 @@ import http.client
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -94,6 +95,8 @@ def handmade(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory, handmade):
+    if shutil.which("java") is None:
+        pytest.skip("needs Java: make setup-system")
     folder = tmp_path_factory.mktemp("serve")
     started = command(
         "serve/start.py", "--bundle", str(handmade), "--port", "0", "--workers", "2", "--dir", str(folder)

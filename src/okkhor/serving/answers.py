@@ -1,9 +1,11 @@
 """What a model says of one image, and why one was not read: the JSON of every server, command and page."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 
 DECIMALS = 6  # of probabilities in JSON
@@ -27,7 +29,8 @@ class Answer:
 
     grapheme: the text that the heads' best classes spell, None where they spell none; confidence: product of
     their probabilities; heads: the best classes of each head, the best first; model: name, version and format;
-    milliseconds: from bytes to answer, its share of a batch; activation_maps: by head, float32 (h, w).
+    milliseconds: from bytes to answer, its share of a batch; activation_maps: by head, float32 (h, w); seen: uint8
+    (H, W), what the network saw of the image, which the maps lie over.
     """
 
     grapheme: str | None
@@ -36,6 +39,7 @@ class Answer:
     model: dict[str, str]
     milliseconds: float
     activation_maps: dict[str, np.ndarray] | None = field(default=None, compare=False)
+    seen: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def text(self) -> str:
@@ -54,6 +58,8 @@ class Answer:
             # float64 first: rounded float32 numbers print with all their digits
             maps = {name: np.round(one.astype(np.float64), 4).tolist() for name, one in self.activation_maps.items()}
             found["activation_maps"] = maps
+        if self.seen is not None:
+            found["seen"] = b64encode(cv2.imencode(".png", self.seen)[1].tobytes()).decode()
         return found
 
 

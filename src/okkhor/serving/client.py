@@ -1,8 +1,10 @@
 """Ask a model that is served somewhere: over HTTP, or as a SageMaker endpoint."""
 
 import http.client
+import ipaddress
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -25,13 +27,13 @@ def ask_url(
         headers["Authorization"] = f"Bearer {token}"
     try:
         request = urllib.request.Request(url, json.dumps(question).encode(), headers)
-        with urllib.request.urlopen(request, timeout=timeout) as response:
+        with _opener(url).open(request, timeout=timeout) as response:
             return response.status, _answer(url, response.status, response.read(MAX_ANSWER))
     except urllib.error.HTTPError as error:
         with error:
             return error.code, _answer(url, error.code, error.read(MAX_ANSWER))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason = f"within {timeout:g} seconds" if _late(error) else getattr(error, "reason", None) or error
         raise InputError(f"{url}: no answer ({reason}); is the server running? `make serve` starts one") from error
 
 
@@ -63,12 +65,37 @@ def ask_endpoint(name: str, question: dict[str, Any], *, timeout: float = 30.0) 
         raise InputError(f"--endpoint={name}: {error}") from error
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """They would carry the token to another server, and ask it without the image."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """Of this machine's servers a proxy knows nothing."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    direct = [urllib.request.ProxyHandler({})] if _is_here(host) else []
+    return urllib.request.build_opener(_NoRedirects, *direct)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _late(error: Exception) -> bool:
+    return isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+
+
 def _answer(place: str, status: int, body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except ValueError:
         answer = None
-    if isinstance(answer, dict):
+    if isinstance(answer, dict) and (status >= 400 or {"heads", "predictions"} & set(answer)):
         return answer
     said = " ".join(body[:200].decode("utf-8", "replace").split()) or "nothing"
     raise InputError(f"{place}: answered {status} with {said!r}; expected JSON of an okkhor model")

@@ -108,13 +108,23 @@ class Predictor:
             for row, place in enumerate(places):
                 seconds = decoding[row] + share
                 one = [head[row] for head in probabilities]
-                found[place] = self.answer(one, maps[row] if explain else None, top=top, seconds=seconds)
+                shown = (maps[row], images[row]) if explain else (None, None)
+                found[place] = self.answer(one, *shown, top=top, seconds=seconds)
         return [one for one in found if one is not None]
 
     def answer(
-        self, probabilities: Sequence[np.ndarray], maps: np.ndarray | None = None, *, top: int = 5, seconds: float = 0.0
+        self,
+        probabilities: Sequence[np.ndarray],
+        maps: np.ndarray | None = None,
+        seen: np.ndarray | None = None,
+        *,
+        top: int = 5,
+        seconds: float = 0.0,
     ) -> Answer:
-        """What the network said of one image, in words; probabilities: (classes,) of each head; maps: (heads, h, w)."""
+        """What the network said of one image, in words.
+
+        probabilities: (classes,) of each head; maps: (heads, h, w); seen: uint8 (height, width), the prepared image.
+        """
         names = self.bundle.heads.names
         heads = {
             name: best_choices(one, self.bundle.labels[name], top)
@@ -127,6 +137,7 @@ class Predictor:
             model=self.model,
             milliseconds=1000 * seconds,
             activation_maps=None if maps is None else dict(zip(names, maps, strict=True)),
+            seen=seen,
         )
 
     def _spelled(self, heads: dict[str, list[Choice]]) -> str | None:

@@ -119,9 +119,9 @@ class Service:
         share = (time.perf_counter() - started) / len(images)
         answers: list[Answer | Refusal] = []
         for row, (i, _, reading) in enumerate(places):
-            shown = maps[row] if asked[i].explain else None
+            shown = (maps[row], images[row]) if asked[i].explain else (None, None)
             one = [head[row] for head in heads]
-            answers.append(self.predictor.answer(one, shown, top=asked[i].top, seconds=reading + share))
+            answers.append(self.predictor.answer(one, *shown, top=asked[i].top, seconds=reading + share))
         return answers
 
 

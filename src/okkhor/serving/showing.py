@@ -1,5 +1,6 @@
 """An answer in a terminal: the grapheme, the likeliest classes of each head, and where the model looked."""
 
+import unicodedata
 from typing import Any
 
 from rich import box
@@ -15,6 +16,7 @@ def show(answer: dict[str, Any], title: str = "", console: Console | None = None
     """Print an answer's JSON for people; title: stands above it."""
     console = console or Console()
     heads: dict[str, list[dict[str, Any]]] = answer["heads"]
+    letters = answer.get("grapheme") is not None
     shown = answer.get("grapheme") or " ".join(str(choices[0]["text"]) for choices in heads.values())
     letter = Panel(Text(f"\n{shown}\n", style="bold", justify="center"), width=max(16, len(shown) + 6), box=box.HEAVY)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -24,7 +26,7 @@ def show(answer: dict[str, Any], title: str = "", console: Console | None = None
     for row in range(max(map(len, heads.values()))):
         cells: list[str] = []
         for choices in heads.values():
-            cells += _cells(choices[row]) if row < len(choices) else ["", ""]
+            cells += _cells(choices[row], letters) if row < len(choices) else ["", ""]
         table.add_row(*cells)
     model = answer.get("model", {})
     foot = f"{answer['confidence']:.1%} sure · {model.get('name')} {model.get('version')} ({model.get('format')})"
@@ -33,8 +35,12 @@ def show(answer: dict[str, Any], title: str = "", console: Console | None = None
         console.print(Text(f"\nwhere it looked for {name}"), Text(_shaded(rows)), sep="\n")
 
 
-def _cells(choice: dict[str, Any]) -> list[str]:
-    text = choice["text"] if choice["text"] not in ("", "0") else "–"  # the label map writes the absent sign as 0
+def _cells(choice: dict[str, Any], letters: bool) -> list[str]:
+    text = choice["text"]
+    if letters and text in ("", "0"):  # the label map writes the absent sign as 0
+        text = "–"
+    elif unicodedata.category(text[:1] or " ").startswith("M"):
+        text = f"◌{text}"  # a sign alone would join the table's rule
     return [f"{text} ({choice['class']})", f"{choice['probability']:.1%}"]
 
 
