@@ -16,6 +16,7 @@ from typing import Any
 
 DEFAULT = "http://127.0.0.1:8080/predictions/okkhor"
 TOKEN = "OKKHOR_TOKEN"
+MOST_SECONDS = 86_400
 
 
 def main() -> int:
@@ -31,9 +32,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print the server's answers as they came, one a line")
     arguments = parser.parse_args()
 
+    from okkhor.errors import InputError
     from okkhor.serving.client import ask_endpoint, ask_url
     from okkhor.serving.showing import show
 
+    if not 0 < arguments.timeout < MOST_SECONDS:
+        raise InputError(f"--timeout={arguments.timeout:g}: expected seconds, more than 0, less than {MOST_SECONDS:,}")
     bodies = [(name, _read(name)) for name in arguments.images]
     refused = 0
     for name, image in bodies:

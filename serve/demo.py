@@ -39,7 +39,7 @@ def main() -> None:
 
         from okkhor.serving.demo.app import page_app
     except ImportError as error:
-        raise InputError(f"the page's server is not installed ({error}); pip install -e '.[demo]'") from error
+        raise InputError(f"the page's server is not installed ({error}); pip install -e '.[serve]'") from error
 
     loopback = _is_loopback(arguments.host)
     with _listening(arguments.host, arguments.port) as listener:

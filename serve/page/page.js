@@ -196,7 +196,7 @@ async function read() {
     const response = await fetch("api/read", { method: "POST", body: await body.arrayBuffer(), headers, signal });
     const answer = await response.json();
     if (mine !== asked) return;
-    if (!response.ok) return fail(`${answer.message[0].toUpperCase()}${answer.message.slice(1)}.`);
+    if (!response.ok) return fail(sentence(answer.message));
     show(answer, performance.now() - started);
   } catch (error) {
     if (error.name !== "AbortError" && mine === asked) fail("The page’s own server does not answer; make demo starts it.");
@@ -222,6 +222,8 @@ function fail(reason) {
 }
 
 /* Showing */
+
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
 
 let where = "";
 
@@ -308,7 +310,9 @@ function heat(map) {
 
 async function start() {
   try {
-    const about = await (await fetch("api/about")).json();
+    const response = await fetch("api/about");
+    const about = await response.json();
+    if (!response.ok) return fail(sentence(about.message));
     ({ where, limit } = about);
     if ($("found").hidden) $("source").textContent = `Answers come from ${where}.`;
     if (!$("sample-list").children.length) $("sample-list").append(...about.samples.map(sampleButton));

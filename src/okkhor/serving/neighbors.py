@@ -23,6 +23,7 @@ from okkhor.serving.torchserve.settings import LOOPBACK, MAX_REQUEST, QUEUE, usa
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 120
+MARK = "OKKHOR_NEIGHBOR"  # in the environment of every process of a server: the folder it was started for
 
 
 def python_of(server: str) -> Path:
@@ -87,6 +88,7 @@ def _running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
     scratch = folder / "scratch"  # sockets and pid files
     scratch.mkdir(exist_ok=True)
     environment = {**os.environ, "TEMP": str(scratch), "TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}
+    environment[MARK] = str(folder)
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(
             words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
@@ -95,7 +97,7 @@ def _running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
     try:
         yield process
     finally:
-        family = _family(process.pid)
+        family = _family(folder)
         for one in family:
             try:
                 one.send_signal(signal.SIGKILL)  # their own way to stop fails now and then
@@ -105,11 +107,16 @@ def _running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
         psutil.wait_procs(family, timeout=30)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+def _family(folder: Path) -> list[psutil.Process]:
+    """Processes that were started for a folder, also those that cut loose, as the toolkit's Java does."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(folder):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
 
 
 def _wait(url: str, folder: Path, process: subprocess.Popen) -> None:

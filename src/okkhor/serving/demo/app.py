@@ -22,6 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from okkhor.errors import InputError
 from okkhor.serving.demo.answering import Answering
 from okkhor.serving.demo.samples import TEXTS, sample_png
 
@@ -77,7 +78,8 @@ def page_app(answering: Answering, hosts: Sequence[str]) -> Starlette:
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
     middleware = [Middleware(_Headers), Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: _refused})
+    refusing = {HTTPException: _refused, InputError: _not_ready}
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=refusing)
 
 
 async def _body(request: Request) -> bytes:
@@ -95,6 +97,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = {"code": error.status_code, "type": "Refused", "message": str(error.detail)}
     return JSONResponse(said, error.status_code, headers=error.headers)
+
+
+async def _not_ready(request: Request, error: Exception) -> Response:
+    """What is wrong on this machine, such as a server's record that cannot be read."""
+    return JSONResponse({"code": 503, "type": "NoServer", "message": str(error)}, 503)
 
 
 class _Headers:
