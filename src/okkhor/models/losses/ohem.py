@@ -36,7 +36,7 @@ class OHEM(CrossEntropy):
         chosen = (self.share * number - 1e-3).ceil().clamp(min=1)  # 0.1 · 30 is a bit more than 3 in float32
         # by place in the order, not by a threshold: of equal losses no more than wanted are chosen; on the device,
         # since a number that is asked for would make a GPU wait
-        place = everyone.argsort(0, descending=True, stable=True).argsort(0)
+        place = everyone.argsort(dim=0, descending=True, stable=True).argsort(dim=0)
         kept = (place < chosen)[start : start + len(losses)]
         return torch.where(kept & real.unsqueeze(1), losses, 0.0) * (number / chosen)
 
