@@ -103,5 +103,5 @@ def test_a_checkpoint_brings_its_combinations_to_a_network_that_has_none():
 
 
 def test_more_combinations_than_numbers_are_refused():
-    with pytest.raises(InputError, match="model.grapheme_head"):
+    with pytest.raises(InputError, match=r"model\.grapheme_head"):
         CombinationHead(Heads.from_config({f"h{k}": {"classes": 2000} for k in range(6)}), 8)
