@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from okkhor.launching.exits import one_line_errors
 from okkhor.launching.opening import refuse_single_sweep, resumed_sweep
+from okkhor.launching.words import as_group
 from okkhor.tether import tether_if_started
 
 COMPOSING = (HydraException, OmegaConfBaseException)
@@ -55,6 +56,6 @@ def defaults() -> DictConfig:
 if __name__ == "__main__":
     tether_if_started()
     with one_line_errors((*COMPOSING, ValueError), defaults):
-        if words := resumed_sweep(sys.argv[1:]):
-            sys.argv[1:] = words
+        words = resumed_sweep(sys.argv[1:]) or sys.argv[1:]
+        sys.argv[1:] = [as_group(word) for word in words]
         main()

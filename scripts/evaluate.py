@@ -7,6 +7,7 @@ python scripts/evaluate.py runs/default/2026-11-22_20-18-00 data.dir=/data/benga
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def main() -> None:
     from rich.console import Console
 
     from okkhor.atomic import write_atomically
-    from okkhor.data.module import PARTS
+    from okkhor.data.module import PARTS, among
     from okkhor.errors import InputError
     from okkhor.reports.table import result_table
     from okkhor.runs import Run
@@ -48,10 +49,18 @@ def main() -> None:
     _, data, module = restore(run, options)
     if data.store.labels is None:
         raise InputError(f"{data.store.path}: no labels in it; scripts/predict.py reads images without labels")
-    seen = run_data(run).combinations("train") if part == "unseen" and options else None
-    rows = data.rows(part, seen)
+    try:
+        trained_on = (run_data(run) if options else data).combinations("train")
+    except InputError as error:
+        if part == "unseen":
+            raise
+        trained_on = None
+        print(f"no score on unseen combinations: the data of the training is not here ({error})", file=sys.stderr)
+    rows = data.rows(part, trained_on if options else None)
     probabilities = read(module, data.loader_of(rows), device(), "scoring" if Console().is_terminal else "")
-    found = score(module, probabilities, data.store.labels[rows])
+    labels = data.labels_of(rows)
+    seen = None if trained_on is None else among(labels, trained_on)
+    found = score(module, probabilities, labels, seen)
     metrics = {f"{'val' if part == 'val' else 'test'}/{name}": value for name, value in found.items()}
     Console().print(f"{len(rows):,} images, {part} of {data.dir or data.store.path}", soft_wrap=True, highlight=False)
     Console().print(result_table(metrics, data.heads, run_dir=run.path, seconds=time.monotonic() - started))

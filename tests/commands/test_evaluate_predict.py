@@ -28,6 +28,8 @@ def test_evaluate_repeats_the_runs_own_score_and_scores_all_data(command, traine
     val, everything = (json.loads((tmp_path / f"{part}.json").read_text()) for part in ("val", "all"))
     assert val["images"] < everything["images"] == 500
     assert 0 <= everything["test/score"] <= 1
+    assert everything["test/images_seen"] + everything["test/images_unseen"] == 500
+    assert "combinations never seen" in done.stdout
     again = command("scripts/evaluate.py", str(trained.path), "--json", "again.json")
     assert again.returncode == 0
     assert json.loads((tmp_path / "again.json").read_text())["val/score"] == val["val/score"]
@@ -53,6 +55,21 @@ def test_evaluate_refuses_what_it_does_not_know(command, trained, option, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_without_the_data_of_the_training_other_data_is_scored_as_a_whole(command, trained, compose, tmp_path):
+    from okkhor.training.build import build_data
+
+    store = build_data(compose()).store.path
+    config = trained.config()
+    config.data.dir = str(tmp_path / "gone")
+    trained.write_config(config)
+    done = command("scripts/evaluate.py", str(trained.path), f"data.store={store}", "--json", "found.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("no score on unseen combinations: the data of the training is not here")
+    assert "test/score_seen" not in json.loads((tmp_path / "found.json").read_text())
+    done = command("scripts/evaluate.py", str(trained.path), f"data.store={store}", "data.split=unseen")
+    assert done.returncode == 2
 
 
 def test_predict_answers_every_row_of_test_csv_in_its_order(command, trained, synthetic_dir, tmp_path):

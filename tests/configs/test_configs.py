@@ -7,11 +7,12 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from okkhor.build import build
 from okkhor.training.options import check_options
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.glob("*/*.yaml") if path.parent.name != "local")
-CHOICES = [f"{path.parent.name}={path.stem}" for path in FILES if path.parent.name != "hydra"]
+FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.glob("*/**/*.yaml") if path.parent.name != "local")
+CHOICES = [f"{path.parent.as_posix()}={path.stem}" for path in FILES if path.parent.name != "hydra"]
 
 
 def targets(node):
@@ -43,6 +44,15 @@ def test_opens_with_a_comment_that_says_what_to_type(path):
     first = next(line for line in lines if not line.startswith("# @package"))
     assert first.startswith("# ")
     assert ":" in first or Path(path).parts[0] in ("paths", "hydra", "train.yaml")
+
+
+def test_every_loss_goes_with_every_recipe_that_sets_its_smoothing():
+    losses = [path.stem for path in FILES if path.parts[:2] == ("model", "loss")]
+    assert losses == ["class_balanced", "cross_entropy", "focal", "ohem"]
+    for loss in losses:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            config = compose("train", ["experiment=workshop", f"model/loss={loss}", "data.dir=x"])
+        assert build(config.model.loss, "model.loss").smoothing == 0.0
 
 
 def test_groups_are_all_in_the_defaults_list():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from okkhor.data.module import ImageData, worker_count
+from okkhor.data.module import ImageData, among, worker_count
 from okkhor.errors import InputError
 
 HEADS = {
@@ -51,6 +51,27 @@ def test_unseen_of_other_data_is_told_by_the_training_that_is_asked_about(make):
     seen = {tuple(labels[0].tolist()), tuple(labels[1].tolist())}
     rows = data.rows("unseen", seen)
     assert set(range(500)) - set(rows) == {i for i, row in enumerate(labels.tolist()) if tuple(row) in seen}
+
+
+def test_training_labels_and_which_combinations_they_have(make):
+    data = make()
+    assert np.array_equal(data.train_labels(), data.store.labels[data.rows("train")])
+    labels = data.labels_of(data.rows("val"))
+    known = {tuple(row) for row in data.train_labels().tolist()}
+    assert among(labels, known).tolist() == [tuple(row) in known for row in labels.tolist()]
+    assert among(labels[:0], known).shape == (0,)
+
+
+def test_rows_are_read_in_the_augmentation_of_an_epoch_where_that_is_asked_for(make):
+    def marked(image, seed):
+        return np.full_like(image, seed[1] + seed[2] % 7)
+
+    data = make(augmentation=marked)
+    rows = data.rows("train")[:20]
+    plain = np.concatenate([images.numpy() for images, _ in data.loader_of(rows)])
+    assert np.array_equal(plain[:, 0], data.images[rows])
+    drawn = np.concatenate([images.numpy() for images, _ in data.loader_of(rows, augmented_as=9)])
+    assert drawn[:, 0, 0, 0].tolist() == [9 + row % 7 for row in rows]
 
 
 def test_loader_gives_every_row_once_in_order_whatever_the_ranks(make):

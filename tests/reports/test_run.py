@@ -1,9 +1,11 @@
 import csv
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import recall_score
 
 from okkhor.heads import Head, Heads
 from okkhor.reports.run import PICTURES, Readings, report_images, write_report
@@ -121,6 +123,43 @@ def test_only_the_images_shown_are_read(tmp_path):
     assert 0 < Counting.read <= 30
 
 
+def text_of(run):
+    """The page's words, without tags."""
+    words = []
+
+    class Words(HTMLParser):
+        def handle_data(self, data):
+            words.append(data.strip())
+
+    Words().feed((run / "report" / "index.html").read_text(encoding="utf-8"))
+    return " ".join(word for word in words if word)
+
+
+def test_combinations_that_training_lacked_are_scored_apart(tmp_path):
+    heads = heads_of(5, 3)
+    made = readings_of(heads, 60)
+    seen = np.arange(60) < 45
+    write_report(tmp_path, replace(made, seen=seen), heads)
+    rows = []
+    for name, chosen in (("seen in training", seen), ("never seen", ~seen)):
+        recalls = [
+            recall_score(made.labels[chosen, k], p[chosen].argmax(1), average="macro", zero_division=0)
+            for k, p in enumerate(made.probabilities)
+        ]
+        numbers = [np.average(recalls, weights=[2, 1]), *recalls]
+        rows.append(f"{name} {chosen.sum()} " + " ".join(f"{number:.4f}" for number in numbers))
+    assert " ".join(rows) in text_of(tmp_path)
+
+
+def test_a_set_without_new_combinations_says_so_and_one_that_cannot_be_told_says_nothing(tmp_path):
+    heads = heads_of(5, 3)
+    made = readings_of(heads, 20)
+    write_report(tmp_path / "a", replace(made, seen=np.ones(20, bool)), heads)
+    assert "never seen 0 no such image in this set" in text_of(tmp_path / "a")
+    write_report(tmp_path / "b", made, heads)
+    assert "combination" not in text_of(tmp_path / "b")
+
+
 class Page(HTMLParser):
     """Addresses that a page refers to, its ids, and the tags left open."""
 
@@ -142,7 +181,8 @@ class Page(HTMLParser):
 def test_page_is_self_contained_and_whole(tmp_path):
     heads = Heads([Head("a<b", "a", 4), Head("other", "b", 3)])
     run = run_with_metrics(tmp_path / "run <1>")
-    write_report(run, readings_of(heads, 10), heads, {"a<b": ["<script>", "&", "x", "y"]})
+    made = replace(readings_of(heads, 10), seen=np.arange(10) < 6)
+    write_report(run, made, heads, {"a<b": ["<script>", "&", "x", "y"]})
     text = (run / "report" / "index.html").read_text(encoding="utf-8")
     page = Page()
     page.feed(text)

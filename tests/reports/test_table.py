@@ -1,3 +1,4 @@
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -48,3 +49,14 @@ def test_missing_numbers_leave_their_rows_out(tmp_path):
     assert "0.5000" in text
     assert "loss" not in text
     assert "time" not in text
+
+
+def test_combinations_that_training_lacked_have_their_own_score_or_a_word(tmp_path):
+    metrics = METRICS | {"val/score_seen": 0.9512, "val/images_seen": 2890, "val/images_unseen": 0}
+    text = printed(result_table(metrics, HEADS, run_dir=tmp_path, seconds=None), width=100)
+    assert re.search(r"score seen +0\.9512 +2,890 images of combinations seen in training", text)
+    assert re.search(r"score unseen +no images of combinations never seen", text)
+    metrics |= {"val/score_unseen": 0.6543, "val/images_unseen": 110}
+    text = printed(result_table(metrics, HEADS, run_dir=tmp_path, seconds=None), width=100)
+    assert re.search(r"score unseen +0\.6543 +110 images of combinations never seen", text)
+    assert "seen" not in printed(result_table(METRICS, HEADS, run_dir=tmp_path, seconds=None), width=100)

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 
-from okkhor.models.losses import CrossEntropy
+from okkhor.build import build
 from okkhor.models.module import ClassifierModule
 from okkhor.training.build import build_data
 from okkhor.training.fit import quiet
@@ -51,7 +51,9 @@ def main(config_path, notes_path):
     pl.seed_everything(3, verbose=False)
     data = build_data(config)
     net = PlainNet(data.heads, data.size[0] * data.size[1])
-    module = ClassifierModule(data.heads, net, CrossEntropy(0.1), lambda groups: torch.optim.SGD(groups, lr=0.3))
+    loss = build(config.model.loss, "model.loss")
+    module = ClassifierModule(data.heads, net, loss, lambda groups: torch.optim.SGD(groups, lr=0.3))
+    module.learn_labels(lambda: torch.from_numpy(data.train_labels()))
     notes = Notes()
     ranks = config.trainer.devices
     trainer = pl.Trainer(

@@ -16,9 +16,9 @@ RANK = Path(__file__).with_name("exact_rank.py")
 
 @pytest.fixture
 def trained(compose, tmp_path):
-    def train(ranks, batch_size, workers=0):
+    def train(ranks, batch_size, workers=0, loss=("model.loss.smoothing=0.1",)):
         options = [f"data.batch_size={batch_size}", f"data.workers={workers}", "data.drop_last=false", "aug=light"]
-        config = compose(*options, f"trainer.devices={ranks}")
+        config = compose(*options, *loss, f"trainer.devices={ranks}")
         name = tmp_path / f"{ranks}-{batch_size}-{workers}"
         OmegaConf.save(config, name.with_suffix(".yaml"), resolve=True)
         command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
@@ -60,6 +60,19 @@ def test_two_processes_train_and_score_as_one_with_an_uneven_last_batch(trained,
         assert_equal(one, two)
 
 
-def test_a_rank_without_a_sample_of_the_last_batch_changes_nothing(trained, images):
+@pytest.mark.parametrize(
+    "loss",
+    [["model/loss=ohem", "model.loss.share=0.4"], ["model/loss=class_balanced", "model.loss.beta=0.9"]],
+    ids=["ohem", "class_balanced"],
+)
+def test_losses_that_look_at_a_whole_batch_or_at_all_labels_see_what_one_process_sees(trained, images, loss):
+    batch_size = next(b for b in range(60, images, 2) if leftover(b, images) % 2)
+    one = trained(1, batch_size, loss=loss)
+    assert_equal(one, trained(2, batch_size, loss=loss))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "ohem"])
+def test_a_rank_without_a_sample_of_the_last_batch_changes_nothing(trained, images, loss):
     batch_size = next(b for b in range(40, images, 2) if leftover(b, images) == 1)
-    assert_equal(trained(1, batch_size), trained(2, batch_size, workers=1))
+    loss = [f"model/loss={loss}"]
+    assert_equal(trained(1, batch_size, loss=loss), trained(2, batch_size, workers=1, loss=loss))

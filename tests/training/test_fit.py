@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -42,6 +43,37 @@ def test_a_run_leaves_what_contract_one_says_and_its_score_is_that_of_the_best_c
     assert watched[0].item() == pytest.approx(objective, abs=1e-6)
     assert (run.report / "index.html").is_file()
     assert json.loads((run.path / "metrics.json").read_text())["epochs"] == 2
+
+
+@pytest.mark.parametrize("split", ["fold", "unseen"])
+def test_combinations_that_training_lacked_are_scored_apart(compose, split):
+    config = compose("trainer.max_epochs=1", f"data.split={split}")
+    run = started(config)
+    fit(run, config)
+    metrics = run.metrics()
+    assert metrics["val/images_seen"] + metrics["val/images_unseen"] == metrics["images/validation"]
+    for part in ("seen", "unseen"):
+        assert (f"val/score_{part}" in metrics) == (metrics[f"val/images_{part}"] > 0)
+    if split == "unseen":
+        assert metrics["val/images_seen"] == 0
+        assert metrics["val/score_unseen"] == metrics["val/score"]
+
+
+def test_scores_of_the_two_parts_are_those_of_their_images_alone(compose):
+    from okkhor.training.build import build_data, build_module
+
+    config = compose()
+    data = build_data(config)
+    module = build_module(config, data.heads)
+    rows = data.rows("all")
+    probabilities, labels = read(module, data.loader_of(rows), torch.device("cpu"), ""), data.labels_of(rows)
+    seen = np.arange(len(rows)) % 3 > 0
+    whole = score(module, probabilities, labels, seen)
+    for part, chosen in (("seen", seen), ("unseen", ~seen)):
+        alone = score(module, [p[chosen] for p in probabilities], labels[chosen])
+        assert whole[f"score_{part}"] == alone["score"]
+        assert whole[f"images_{part}"] == chosen.sum()
+    assert whole["score"] == score(module, probabilities, labels)["score"]
 
 
 def test_same_seed_same_loss_and_another_seed_another(compose):

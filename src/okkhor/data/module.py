@@ -130,15 +130,21 @@ class ImageData(pl.LightningDataModule):
         if part != "unseen":
             raise InputError(f"data.split: expected one of {', '.join(PARTS)}, got {part!r}")
         seen = self.combinations("train") if seen is None else seen
-        labels = self.store.labels
-        assert labels is not None
-        return candidates[[tuple(row) not in seen for row in labels[candidates].tolist()]]
+        return candidates[~among(self.labels_of(candidates), seen)]
 
     def combinations(self, part: str) -> set[tuple[int, ...]]:
         """The combinations of labels that a part holds."""
+        return set(map(tuple, self.labels_of(self.rows(part)).tolist()))
+
+    def labels_of(self, rows: np.ndarray) -> np.ndarray:
+        """Labels of rows of the store, int64 (N, heads)."""
         labels = self.store.labels
         assert labels is not None
-        return set(map(tuple, labels[self.rows(part)].tolist()))
+        return labels[rows]
+
+    def train_labels(self) -> np.ndarray:
+        """Labels of the training rows, int64 (N, heads): the same in every process and after every resume."""
+        return self.labels_of(self.rows("train"))
 
     def train_batches(self, ranks: int = 1, rank: int = 0) -> EpochBatches:
         """The batches of one rank; raises InputError when rows or batch size cannot be shared out."""
@@ -158,12 +164,21 @@ class ImageData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         return self.loader_of(self.rows("val"), *self._ranks())
 
-    def loader_of(self, rows: np.ndarray, ranks: int = 1, rank: int = 0) -> DataLoader:
-        """The given rows once, in order, unaugmented; padded (labels -1) where ranks come short."""
+    def loader_of(
+        self, rows: np.ndarray, ranks: int = 1, rank: int = 0, *, augmented_as: int | None = None
+    ) -> DataLoader:
+        """The given rows once, in order, padded (labels -1) where ranks come short.
+
+        augmented_as: the epoch whose augmentation they get; None: they come as they are.
+        """
         if not len(rows):
             raise InputError(f"data.split: no images in this part of {self.store.path}")
         batch_size = max(1, 2 * self.batch_size // ranks)
-        return self._loader(EpochBatches(rows, batch_size, shuffle=False, seed=0, rank=rank, ranks=ranks))
+        batches = EpochBatches(rows, batch_size, shuffle=False, seed=0, rank=rank, ranks=ranks)
+        if augmented_as is None:
+            return self._loader(batches)
+        batches.set_epoch(augmented_as)
+        return self._loader(batches, self.augmentation)
 
     def loader_of_images(self, store: Store) -> DataLoader:
         """Every image of another store, such as the test images, which may have no labels."""
@@ -228,6 +243,11 @@ class ImageData(pl.LightningDataModule):
         batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         done = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed
         batches.skip = done if done < limited(len(batches), self.trainer) else 0
+
+
+def among(labels: np.ndarray, combinations: set[tuple[int, ...]]) -> np.ndarray:
+    """Which rows of labels (N, heads) are one of the combinations, bool (N,)."""
+    return np.fromiter((tuple(row) in combinations for row in labels.tolist()), bool, len(labels))
 
 
 def limited(batches: int, trainer: pl.Trainer) -> int:

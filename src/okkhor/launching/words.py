@@ -1,5 +1,6 @@
-"""What a sweep was asked for: the words that every job has, and what is varied between them."""
+"""The words of a command line: how they are spelled, what all jobs of a sweep have, what is varied between them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from okkhor.errors import InputError
 from okkhor.training.options import Check, choice
 
 DIRECTION: Check = choice("maximize", "minimize")
+INNER_GROUPS = {"model.loss": "model/loss"}  # a group inside a group: as an option is typed -> as Hydra has it
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def read_words(loader: ConfigLoader, typed: Sequence[str], space: Mapping[str, A
     """
     parser = OverridesParser.create(config_loader=loader)
     parts: dict[str, str | Override] = {}
-    for override in parser.parse_overrides(list(typed)):
+    for override in parser.parse_overrides([as_group(word) for word in typed]):
         if override.key_or_group == "sweep" or override.key_or_group.startswith("sweep."):
             continue
         key = override.get_key_element()
@@ -56,7 +58,7 @@ def read_words(loader: ConfigLoader, typed: Sequence[str], space: Mapping[str, A
     names = {key.lstrip("+~") for key in parts}
     for key, value in (space or {}).items():
         try:
-            override = parser.parse_override(f"{key}={value}")
+            override = parser.parse_override(as_group(f"{key}={value}"))
         except Exception as error:
             raise InputError(f"sweep.space.{key}: cannot be read: {str(error).splitlines()[0]}") from error
         if not override.is_sweep_override():
@@ -64,6 +66,16 @@ def read_words(loader: ConfigLoader, typed: Sequence[str], space: Mapping[str, A
         if override.key_or_group not in names:
             parts[override.get_key_element()] = override
     return Words(parts)
+
+
+def as_group(word: str) -> str:
+    """A word that chooses of a group inside a group, model.loss=focal, in Hydra's spelling, model/loss=focal.
+
+    One or several names are meant; any other value, and any other word, stays as it is.
+    """
+    key, _, value = word.partition("=")
+    chooses = re.fullmatch(r"[a-zA-Z(\'\"].*", value, re.S) and value != "null"
+    return f"{INNER_GROUPS[key]}={value}" if key in INNER_GROUPS and chooses else word
 
 
 def choices(override: Override) -> list[str]:

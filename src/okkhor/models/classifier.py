@@ -1,6 +1,6 @@
-"""Contract 4: the network takes raw pixels; inverting, scaling and normalizing are inside it."""
+"""Contract 4: the network takes raw pixels; inverting, scaling, normalizing and deciding are inside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from okkhor.errors import InputError
 from okkhor.heads import Heads
 from okkhor.models.backbones import build_backbone
+from okkhor.models.combinations import CombinationHead
+from okkhor.models.decision import RULES, PriorCorrection
 
 # of inverted competition images (ink 1, paper 0), at their own size
 INK_MEAN, INK_DEVIATION = 0.08, 0.21
@@ -38,11 +40,13 @@ POOLS = {"avg": Average, "gem": GeneralizedMean}
 
 
 class MultiHeadClassifier(nn.Module):
-    """A backbone, a pooling, one linear layer for each head.
+    """A backbone, a pooling, one linear layer for each head, a rule that decides by their logits.
 
     heads: what to decide; backbone, pretrained, options: see `build_backbone`; pool: `avg` or `gem`;
     dropout: share of pooled features that are dropped in training; channels_last: memory layout, faster on most
-    CPUs and tensor cores.
+    CPUs and tensor cores; decision: `argmax`, or `prior_corrected` with a `power`, see `PriorCorrection`;
+    grapheme_head: one linear layer over whole label combinations in place of those of the heads, see
+    `CombinationHead`.
     """
 
     def __init__(
@@ -55,21 +59,33 @@ class MultiHeadClassifier(nn.Module):
         dropout: float = 0.0,
         channels_last: bool = True,
         options: Mapping[str, Any] | None = None,
+        decision: str = "argmax",
+        power: float | None = None,
+        grapheme_head: bool = False,
     ) -> None:
         super().__init__()
         if pool not in POOLS:
             raise InputError(f"model.pool: expected one of {', '.join(POOLS)}, got {pool!r}")
+        if decision not in RULES:
+            raise InputError(f"model.decision: expected one of {', '.join(RULES)}, got {decision!r}")
+        self.heads = heads
         self.backbone, features = build_backbone(backbone, pretrained=pretrained, options=options)
         self.pool = POOLS[pool]()
         self.dropout = nn.Dropout(dropout)
-        self.head_layers = nn.ModuleDict({head.name: nn.Linear(features, head.classes) for head in heads})
+        self.head_layers = nn.ModuleDict()
+        self.combinations: CombinationHead | None = None
+        if grapheme_head:
+            self.combinations = CombinationHead(heads, features)
+        else:
+            self.head_layers.update({head.name: nn.Linear(features, head.classes) for head in heads})
+        self.decision = PriorCorrection(heads, power) if decision == "prior_corrected" else None
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
 
     def prepare(self, images: Tensor) -> Tensor:
         """Raw pixels, uint8 or float on the 0-255 scale, dark ink on white, to what the backbone takes."""
-        dtype = self.head_layers[next(iter(self.head_layers))].weight.dtype
-        ink = 1 - images.to(dtype) / 255
+        last = self.combinations.layer if self.combinations is not None else next(iter(self.head_layers.values()))
+        ink = 1 - images.to(last.weight.dtype) / 255
         return ((ink - INK_MEAN) / INK_DEVIATION).contiguous(memory_format=self.memory_format)
 
     def features(self, images: Tensor) -> Tensor:
@@ -77,6 +93,32 @@ class MultiHeadClassifier(nn.Module):
         return self.pool(self.backbone(self.prepare(images)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """images (B, 1, H, W), raw pixels -> logits (B, classes) of each head, in the heads' order."""
-        features = self.dropout(self.features(images))
-        return [layer(features) for layer in self.head_layers.values()]
+        """images (B, 1, H, W), raw pixels -> logits (B, classes) of each head, in the heads' order.
+
+        With a grapheme head these are logarithms of summed probabilities, and its own logits (B, J) come last.
+        """
+        return self.read_off(self.dropout(self.features(images)))
+
+    def read_off(self, features: Tensor) -> list[Tensor]:
+        """Pooled features (B, C) -> what `forward` gives."""
+        if self.combinations is None:
+            return [layer(features) for layer in self.head_layers.values()]
+        whole = self.combinations(features)
+        return [*self.combinations.of_heads(whole), whole]
+
+    def decided(self, logits: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The heads' logits as the rule changes them: what is read is their argmax, how surely their softmax."""
+        return logits if self.decision is None else self.decision(logits)
+
+    @property
+    def needs_labels(self) -> bool:
+        return self.combinations is not None or self.decision is not None
+
+    def learn_labels(self, labels: Tensor) -> None:
+        """Take what is to be known of the training labels, int64 (N, heads), before there is an optimizer.
+
+        A checkpoint brings it, too: a network whose weights are loaded needs no labels.
+        """
+        for part in (self.combinations, self.decision):
+            if part is not None:
+                part.learn_labels(labels)

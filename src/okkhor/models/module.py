@@ -1,6 +1,6 @@
 """The LightningModule: one training step, one validation step, the names of the metrics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,7 +18,8 @@ Batch = tuple[Tensor, Tensor]  # images uint8 (B, 1, H, W), labels int64 (B, hea
 class ClassifierModule(pl.LightningModule):
     """Trains a multi-head classifier and scores it.
 
-    heads: contract 3; net: raw images (B, 1, H, W) -> logits of each head; loss: one value a sample, see
+    heads: contract 3; net: raw images (B, 1, H, W) -> logits of each head, and logits of label combinations where it
+    has such (see `MultiHeadClassifier`, what else it may have is told there, too); loss: one value a sample, see
     `okkhor.models.losses`; optimizer: parameter groups -> optimizer; scheduler: optimizer -> scheduler, or
     None; schedule: Lightning's `interval` and `monitor` of that scheduler; weight_decay: of the parameters that
     have one; batch_augmentation: see `okkhor.augment.batch`; seed: what every draw follows from.
@@ -52,7 +53,17 @@ class ClassifierModule(pl.LightningModule):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """images (B, 1, H, W), raw pixels -> logits of each head."""
-        return self.net(images)
+        return self.net(images)[: len(self.heads)]
+
+    def decided(self, logits: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Logits of each head as the network's decision rule changes them; the same ones where it has none."""
+        return self.net.decided(logits) if hasattr(self.net, "decided") else logits
+
+    def learn_labels(self, labels: Callable[[], Tensor]) -> None:
+        """Hand the training labels, int64 (N, heads), to network and loss; asked for only where they are needed."""
+        for part in (self.net, self.loss):
+            if getattr(part, "needs_labels", False):
+                part.learn_labels(labels())
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # dropout and the like draw from the global generator: tied to (seed, step), so that a resumed run draws
@@ -66,10 +77,11 @@ class ClassifierModule(pl.LightningModule):
         if self.batch_augmentation is not None:
             generator = torch.Generator().manual_seed(_mix(self.seed, self.global_step, 0))
             images, mixed = self.batch_augmentation(images, labels, generator)
-        logits = self(images)
-        loss = self.loss(logits, mixed)
+        logits, whole = self._forward(images)
+        combinations = None if whole is None else (whole, self.net.combinations.index_of(mixed))
+        loss = self.loss(logits, mixed, combinations)
         truth = mixed.dominant() if isinstance(mixed, MixedLabels) else mixed
-        self.train_meter.update(loss, samples, logits, truth)
+        self.train_meter.update(loss, samples, self.decided(logits), truth)
         self.log("train/loss_step", loss.detach(), prog_bar=False, logger=False)
         return loss if weight is None else loss * weight
 
@@ -78,7 +90,8 @@ class ClassifierModule(pl.LightningModule):
         real = int((labels[:, 0] >= 0).sum())
         logits = self(images)
         if real:
-            self.val_meter.update(self.loss.per_sample(logits, labels).sum() / real, real, logits, labels)
+            loss = self.loss.per_sample(logits, labels).sum() / real
+            self.val_meter.update(loss, real, self.decided(logits), labels)
 
     def on_train_epoch_end(self) -> None:
         self._report("train", self.train_meter)
@@ -92,6 +105,12 @@ class ClassifierModule(pl.LightningModule):
             return optimizer
         scheduler = self.make_scheduler(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **self.schedule}}
+
+    def _forward(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """Logits of each head, and those of whole label combinations where the network has such."""
+        logits = self.net(images)
+        count = len(self.heads)
+        return logits[:count], logits[count] if len(logits) > count else None
 
     def _weighted(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """A rank's share of a training batch without its padding, and the weight of its loss.

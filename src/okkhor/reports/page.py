@@ -1,6 +1,7 @@
 """index.html of a report: numbers and pictures on one page that needs nothing from elsewhere."""
 
 import math
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -61,15 +62,29 @@ footer { margin-top: 32px; font-size: 14px; }
 """
 
 
-def write_page(path: Path, run_dir: Path, results: list[HeadResult], naming: Naming, pictures: list[Path]) -> Path:
-    """Write the page; pictures: PNG files beside it, shown in their order."""
+def write_page(
+    path: Path,
+    run_dir: Path,
+    results: list[HeadResult],
+    parts: Mapping[str, list[HeadResult]],
+    naming: Naming,
+    pictures: list[Path],
+) -> Path:
+    """Write the page.
+
+    results: on all images; parts: on parts of them, by the combinations of their labels, or none; pictures: PNG files
+    beside the page, shown in their order.
+    """
     run = "/".join(run_dir.resolve().parts[-2:])
-    links = [f'<a href="#{p.stem}">{_ABOUT[p.stem][0]}</a>' for p in pictures] + ['<a href="#classes">Every class</a>']
+    links = ['<a href="#combinations">Label combinations</a>'] if parts else []
+    links += [f'<a href="#{p.stem}">{_ABOUT[p.stem][0]}</a>' for p in pictures]
+    links.append('<a href="#classes">Every class</a>')
     body = "\n".join(
         [
             f"<header><h1>{escape(run)}</h1><p>What this run's best checkpoint read right and wrong, "
             f"on {len(results[0].labels):,} labelled images.</p><nav>{''.join(links)}</nav></header>",
             _numbers(results),
+            *([_combinations(parts)] if parts else []),
             *(_picture(picture) for picture in pictures),
             _classes(results, naming),
             '<footer>Written by Okkhor. The table as a file: <a href="recall.csv">recall.csv</a>.</footer>',
@@ -111,6 +126,29 @@ def _numbers(results: list[HeadResult]) -> str:
         "<p>score: macro recall, weighted</p></div>"
         '<div class="wide"><table><thead><tr><th>head</th><th>macro recall</th><th>accuracy</th>'
         f"<th>classes present</th><th>weight</th></tr></thead><tbody>{rows}</tbody></table></div></div>{note}</section>"
+    )
+
+
+def _combinations(parts: Mapping[str, list[HeadResult]]) -> str:
+    """Score and recalls on combinations of labels that training had, and on those that it lacked."""
+    heads = [r.head.name for r in next(iter(parts.values()))]
+    rows = []
+    for part, results in parts.items():
+        count = len(results[0].labels)
+        numbers = [score(results), *(r.macro for r in results)] if count else []
+        cells = "".join(f"<td>{_share(number)}</td>" for number in numbers)
+        rows.append(
+            f"<tr><td>{part}</td><td>{count:,}</td>"
+            + (cells or f'<td colspan="{len(heads) + 1}">no such image in this set</td>')
+            + "</tr>"
+        )
+    return (
+        '<section id="combinations"><h2>Label combinations</h2><div class="wide"><table><thead><tr><th>combination</th>'
+        f"<th>images</th><th>score</th>{''.join(f'<th>{escape(name)}</th>' for name in heads)}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        '<p class="note">Score and macro recall of each head on images whose labels stood together in training, and on '
+        "combinations that were new. Each row counts the classes that it has images of, so the two need not "
+        "average to the whole.</p></section>"
     )
 
 

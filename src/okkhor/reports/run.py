@@ -23,18 +23,28 @@ class Readings:
     """What a model said of a labelled set.
 
     images: (N, H, W) uint8, paper white, or anything that gives (n, H, W) for an array of n indices;
-    labels: (N, heads) int64; probabilities: per head (N, classes) float32.
+    labels: (N, heads) int64; probabilities: per head (N, classes) float32; seen: (N,) bool, whether training had the
+    image's label combination, None where that is not known.
     """
 
     images: Images
     labels: np.ndarray
     probabilities: list[np.ndarray]
+    seen: np.ndarray | None = None
 
-    def results(self, heads: Heads) -> list[HeadResult]:
-        """Each head's labels and most probable classes."""
+    def results(self, heads: Heads, chosen: np.ndarray | None = None) -> list[HeadResult]:
+        """Each head's labels and most probable classes; chosen: (N,) bool, of these images alone."""
+        rows = slice(None) if chosen is None else chosen
         return [
-            HeadResult.of(head, self.labels[:, k], self.probabilities[k].argmax(axis=1)) for k, head in enumerate(heads)
+            HeadResult.of(head, self.labels[rows, k], self.probabilities[k][rows].argmax(axis=1))
+            for k, head in enumerate(heads)
         ]
+
+    def parts(self, heads: Heads) -> dict[str, list[HeadResult]]:
+        """The results on combinations that training had and on others, empty where that is not known."""
+        if self.seen is None:
+            return {}
+        return {"seen in training": self.results(heads, self.seen), "never seen": self.results(heads, ~self.seen)}
 
 
 def write_report(
@@ -62,7 +72,11 @@ def write_report(
     }
     pictures = [style.save(figure, report / f"{name}.png") for name, figure in figures.items() if figure]
     table = write_csv(results, naming, report / "recall.csv")
-    return [*pictures, table, write_page(report / "index.html", run_dir, results, naming, pictures)]
+    return [
+        *pictures,
+        table,
+        write_page(report / "index.html", run_dir, results, readings.parts(heads), naming, pictures),
+    ]
 
 
 def report_images(run_dir: Path) -> dict[str, Path]:

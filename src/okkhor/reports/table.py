@@ -1,7 +1,7 @@
 """The result table at the end of a training or an evaluation."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from rich.text import Text
 
 from okkhor.heads import Heads
 
+PARTS = ("seen", "unseen")  # of the images, by whether training had the combination of their labels
+
 
 def result_table(metrics: Mapping[str, float], heads: Heads, *, run_dir: Path, seconds: float | None) -> "ResultTable":
     """What a run came to, for a console of any width: score, recall per head, loss, time, and where it lies.
 
-    metrics: as in metrics.json, `val/score`, `val/recall_<head>`, `val/loss`, with `test/…` beside them where there
-    are such, and `epochs`; any may be missing. seconds: wall time of the run, None where unknown.
+    metrics: as in metrics.json, `val/score`, `val/recall_<head>`, `val/score_seen`, `val/loss`, with `test/…` beside
+    them where there are such, and `epochs`; any may be missing. seconds: wall time of the run, None where unknown.
     """
     return ResultTable(metrics, heads, run_dir, seconds)
 
@@ -50,13 +52,14 @@ class ResultTable:
         for split in splits:
             table.add_column(split, justify="right", header_style="dim", no_wrap=True)
         table.add_column("", style="dim")
-        names = ["score", *(f"recall_{head.name}" for head in self.heads), "loss"]
-        notes = ["weighted macro recall", *_weights(self.heads), ""]
+        names = ["score", *(f"recall_{head.name}" for head in self.heads), "score_seen", "score_unseen", "loss"]
+        notes = ["weighted macro recall", *_weights(self.heads), *(self._part(p, splits) for p in PARTS), ""]
         for name, note in zip(names, notes, strict=True):
             values = [self.metrics.get(f"{split}/{name}") for split in splits]
-            if any(value is not None for value in values):
+            part = name.removeprefix("score_")
+            if any(value is not None for value in values) or (part in PARTS and note):
                 cells = ["" if value is None else f"{value:.4f}" for value in values]
-                label = name.replace("recall_", "recall ", 1) if name.startswith("recall_") else name
+                label = name.replace("_", " ", 1) if name.startswith(("recall_", "score_")) else name
                 table.add_row(Text(label), *cells, Text(note), style="bold" if name == "score" else None)
         epochs = self.metrics.get("epochs")
         trained = "" if epochs is None else f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'}"
@@ -65,6 +68,12 @@ class ResultTable:
         elif trained:
             table.add_row("time", *[""] * len(splits), trained)
         return table
+
+    def _part(self, part: str, splits: Sequence[str]) -> str:
+        """How many images have a combination of labels that training had, or lacked; empty where that is not known."""
+        counts = [self.metrics[key] for split in splits if (key := f"{split}/images_{part}") in self.metrics]
+        said = " and ".join(f"{count:,}" if count else "no" for count in counts)
+        return f"{said} images of combinations {'seen in training' if part == 'seen' else 'never seen'}" if said else ""
 
 
 def _weights(heads: Heads) -> list[str]:

@@ -11,23 +11,36 @@ from okkhor.models.classifier import MultiHeadClassifier
 class ServedGraph(nn.Module):
     """A classifier as it is served.
 
-    images uint8 (B, 1, H, W) -> for each head probabilities float32 (B, classes), then activation maps float32
-    (B, heads, h, w): of each head's likeliest class, the feature map weighted by the class's weights (class activation
-    maps, https://arxiv.org/abs/1512.04150). With average pooling the mean of a map plus the class's bias is its
-    logit, exactly; with GeM pooling, which is no mean, a map shows places and not amounts.
+    images uint8 (B, 1, H, W) -> for each head probabilities float32 (B, classes), corrected where the decision rule
+    corrects them, then activation maps float32 (B, heads, h, w): of the class that each head is read as, the feature
+    map weighted by the class's weights (class activation maps, https://arxiv.org/abs/1512.04150). With average pooling
+    the mean of a map plus the class's bias is its logit, exactly; with GeM pooling, which is no mean, a map shows
+    places and not amounts.
+
+    With a grapheme head a class has no weights of its own: its map is weighted by those of the combinations that have
+    it, each by its share in the class's probability. These are the derivatives of the logarithm of the class's summed
+    exponentials; with average pooling the mean of the map plus the same mean of biases plus the entropy of the shares
+    is that logarithm, exactly.
     """
 
     def __init__(self, net: MultiHeadClassifier) -> None:
         super().__init__()
         self.net = net
+        self.heads = len(net.heads)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         features = self.net.backbone(self.net.prepare(images))
-        pooled = self.net.pool(features)
+        logits = self.net.read_off(self.net.pool(features))
         probabilities, maps = [], []
-        for layer in self.net.head_layers.values():
-            logits = layer(pooled)
-            probabilities.append(logits.float().softmax(1))
-            weights = layer.weight[logits.argmax(1)]  # (B, C)
+        for column, decided in enumerate(self.net.decided(logits[: self.heads])):
+            probabilities.append(decided.float().softmax(1))
+            weights = self._weights(column, decided.argmax(1), logits)
             maps.append((features * weights[:, :, None, None]).sum(1))
         return (*probabilities, torch.stack(maps, 1).float())
+
+    def _weights(self, column: int, read_as: Tensor, logits: list[Tensor]) -> Tensor:
+        """What the feature map is weighted by for a class of a head: read_as int64 (B,) -> (B, C)."""
+        whole = self.net.combinations
+        if whole is None:
+            return list(self.net.head_layers.values())[column].weight[read_as]
+        return whole.share_in(column, read_as, logits[-1]) @ whole.layer.weight

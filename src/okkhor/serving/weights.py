@@ -11,7 +11,7 @@ from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.serving.bundle import Bundle
 from okkhor.serving.graph import ServedGraph
 
-NOT_THE_NETWORKS = ("_target_", "loss", "compile", "decision", "pretrained", "init_from")  # keys of the model group
+NOT_THE_NETWORKS = ("_target_", "loss", "compile", "pretrained", "init_from")  # keys of the model group
 TARGET = "okkhor.models.classifier.MultiHeadClassifier"
 
 

@@ -1,8 +1,11 @@
 """The parts of a run from its configuration: data, network, module."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.optim import Optimizer
@@ -22,15 +25,19 @@ def build_data(config: DictConfig) -> ImageData:
     return build(config.data, "data", seed=config.seed, augmentation=pipeline)
 
 
-def build_module(config: DictConfig, heads: Heads, total_steps: int = 1) -> ClassifierModule:
+def build_module(
+    config: DictConfig, heads: Heads, total_steps: int = 1, labels: Callable[[], np.ndarray] | None = None
+) -> ClassifierModule:
     """The network with its loss, optimizer, schedule and batch augmentation, ready to be fitted.
 
-    total_steps: optimizer steps of the whole run, where a schedule asks for them with `auto`.
+    total_steps: optimizer steps of the whole run, where a schedule asks for them with `auto`; labels: gives the
+    training rows' labels, int64 (N, heads); called where network or loss learn something of them, which without it
+    comes from the checkpoint that is to be loaded.
     """
     net = build_net(config, heads)
     optimizer = config.optimizer
     batch_augmentation: BatchAugmentation | None = build(config.aug.batch, "aug.batch") if config.aug.batch else None
-    return ClassifierModule(
+    module = ClassifierModule(
         heads,
         net,
         build(config.model.loss, "model.loss"),
@@ -41,6 +48,9 @@ def build_module(config: DictConfig, heads: Heads, total_steps: int = 1) -> Clas
         batch_augmentation=batch_augmentation,
         seed=config.seed,
     )
+    if labels is not None:
+        module.learn_labels(lambda: torch.from_numpy(labels()))
+    return module
 
 
 def build_net(config: DictConfig, heads: Heads) -> nn.Module:

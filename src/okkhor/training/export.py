@@ -92,7 +92,7 @@ def _description(run: Run, config: DictConfig, data: ImageData) -> dict[str, Any
         "version": "1.0",
         "run": run.id,
         "heads": block,
-        "decision": "argmax",
+        "decision": config.model.get("decision", "argmax"),
         "labels": {head.name: list(names.get(head.name, map(str, range(head.classes)))) for head in heads},
         "graphemes": {head.name: head.column for head in heads} if compose else None,
         "input": {

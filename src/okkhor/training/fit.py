@@ -10,12 +10,13 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-from okkhor.data.module import ImageData, limited
+from okkhor.data.module import ImageData, among, limited
 from okkhor.errors import InputError, StoppedError
 from okkhor.models.module import ClassifierModule
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.callbacks import build_callbacks
+from okkhor.training.decision import MOST_IMAGES, fit_powers, write_powers
 from okkhor.training.loggers import build_loggers, finish, log_pictures
 from okkhor.training.scoring import read, readings, score
 from okkhor.training.trainers import as_trained, build_trainer
@@ -39,7 +40,7 @@ def fit(run: Run, config: DictConfig) -> float:
                 print(line, flush=True)
         data = build_data(config)
         data.prepare_data()  # every rank: the first builds under a lock, the others find it built
-        module = build_module(config, data.heads, total_steps(trainer, data))
+        module = build_module(config, data.heads, total_steps(trainer, data), data.train_labels)
         if trainer.is_global_zero:
             run.write_provenance({"dir": data.dir, "store": str(data.store.path), "identity": data.store.key})
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
@@ -70,13 +71,21 @@ def _conclude(
     epochs = trainer.current_epoch
     if run.best.is_file():
         load_weights(module, run)
-    rows = data.rows("val")
+    rows, most = data.rows("val"), MOST_IMAGES
     if isinstance(limit := config.trainer.get("limit_val_batches"), int) or config.trainer.get("fast_dev_run"):
         rows = rows[: (limit or 1) * 2 * data.batch_size]
+        most = len(rows)
+    device = trainer.strategy.root_device
+    if powers := fit_powers(module, data, device, epoch=config.trainer.max_epochs, most=most):
+        if run.best.is_file():
+            write_powers(module, run)
+        print("power of the class prior: " + ", ".join(f"{k} {v:g}" for k, v in powers.items()), flush=True)
     label = "scoring" if config.callbacks.progress and Console().is_terminal else ""
-    probabilities = read(module, data.loader_of(rows), trainer.strategy.root_device, label)
-    found = readings(data.store, rows, probabilities)
-    metrics: dict[str, float] = {f"val/{k}": v for k, v in score(module, probabilities, found.labels).items()}
+    probabilities = read(module, data.loader_of(rows), device, label)
+    seen = among(data.labels_of(rows), data.combinations("train"))
+    found = readings(data.store, rows, probabilities, seen)
+    metrics: dict[str, float] = {f"val/{k}": v for k, v in score(module, probabilities, found.labels, seen).items()}
+    metrics |= {f"power/{head}": power for head, power in (powers or {}).items()}
     seconds = time.monotonic() - started
     metrics |= {"epochs": epochs, "seconds": round(seconds, 1), "images/validation": len(rows)}
     metrics["objective"] = _objective(config.objective, metrics, trainer)

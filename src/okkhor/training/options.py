@@ -28,7 +28,10 @@ def integer(least: int) -> Check:
 
 
 def number(least: float, below: float = float("inf")) -> Check:
-    return lambda v: _is_number(v) and least <= v < below, f"a number from {least:g} to below {below:g}"
+    expected = (
+        f"a number from {least:g} to below {below:g}" if below < float("inf") else f"a number of at least {least:g}"
+    )
+    return lambda v: _is_number(v) and least <= v < below, expected
 
 
 def choice(*words: str) -> Check:
@@ -81,7 +84,15 @@ CHECKS: dict[str, Check] = {
     "model.compile": BOOLEAN,
     "model.channels_last": BOOLEAN,
     "model.dropout": number(0, 1),
+    "model.decision": choice("argmax", "prior_corrected"),
+    "model.power": optional(number(0)),
+    "model.grapheme_head": BOOLEAN,
+    "model.loss": (lambda v: isinstance(v, DictConfig), "the name of a loss, as model.loss=focal"),
     "model.loss.smoothing": number(0, 1),
+    "model.loss.gamma": number(0),
+    "model.loss.share": (lambda v: _is_number(v) and 0 < v <= 1, "a share above 0 to 1"),
+    "model.loss.beta": number(0, 1),
+    "model.loss.power": number(0),
     "optimizer.lr": POSITIVE,
     "optimizer.weight_decay": number(0),
     "trainer.devices": DEVICES,
@@ -154,7 +165,7 @@ def in_one_line(error: Exception, known: Callable[[], DictConfig]) -> str:
         return f"{group}={wrong}: no such choice; expected one of {', '.join(names)}"
     if found := re.search(r"Could not (?:override|append to config|delete)[^']*'(?P<key>[^'=]+)", text):
         key = found["key"].strip().lstrip("+~")
-        names = list(_keys(known()))
+        names = [name for name in _keys(known()) if not name.endswith("._target_")]
         near = difflib.get_close_matches(key, names, 1)
         return f"{key}: no such option; " + (
             f"did you mean {near[0]}?" if near else "`python train.py --help` lists them"

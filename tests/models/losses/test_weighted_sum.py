@@ -50,8 +50,3 @@ def test_half_precision_logits_are_summed_in_single():
     logits, labels = logits_and_labels()
     half = HeadsLoss(HEADS, CrossEntropy())([x.bfloat16() for x in logits], labels)
     assert half.dtype == torch.float32
-
-
-def test_impossible_smoothing_is_refused():
-    with pytest.raises(ValueError, match="smoothing"):
-        CrossEntropy(1.0)
