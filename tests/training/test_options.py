@@ -48,6 +48,9 @@ WRONG = {
     "launcher.retries": "many",
     "callbacks.checkpoint.mode": "most",
     "callbacks.early_stopping.patience": 0,
+    "callbacks.ema.decay": 1,
+    "callbacks.swa.start": 1.0,
+    "callbacks.swa.lr": 0,
     "callbacks.progress": 2,
     "callbacks.report": "x",
 }

@@ -107,6 +107,9 @@ CHECKS: dict[str, Check] = {
     "launcher.retries": integer(0),
     "callbacks.checkpoint.mode": choice("min", "max"),
     "callbacks.early_stopping.patience": optional(integer(1)),
+    "callbacks.ema.decay": optional(number(0, 1)),
+    "callbacks.swa.start": optional(number(0, 1)),
+    "callbacks.swa.lr": optional(POSITIVE),
     "callbacks.progress": BOOLEAN,
     "callbacks.report": BOOLEAN,
 }
