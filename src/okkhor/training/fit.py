@@ -130,7 +130,7 @@ def quiet() -> None:
         r"The number of training batches .* is smaller than the logging interval",
         r"You're resuming from a checkpoint that ended before the epoch ended",  # okkhor.data.module skips them
         r"It is recommended to use `self.log\('.*', ..., sync_dist=True\)`",  # torchmetrics has summed over ranks
-        r"`ModelCheckpoint\(monitor='.*'\)` could not find the monitored key",  # before the first validation; later it raises
+        r"`ModelCheckpoint\(monitor='.*'\)` could not find the monitored key",  # else it raises
         r"A `OneCycleLR` scheduler is using 'interval': 'epoch'",  # `total_steps: auto` counts epochs then
         r"Checkpoint directory .* exists and is not empty",  # a resumed run: that is the point
         r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # an overflow step of mixed precision
