@@ -18,6 +18,8 @@ WRONG = {
     "data.workers": "many",
     "data.download": "perhaps",
     "data.crop": 1,
+    "data.progressive": "{0:[24,32]}",
+    "data.synthetic_fraction": 1.0,
     "data.synthetic.count": 0,
     "data.synthetic.seed": -2,
     "model.pool": "max",

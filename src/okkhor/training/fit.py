@@ -41,7 +41,8 @@ def fit(run: Run, config: DictConfig) -> float:
         data.prepare_data()  # every rank: the first builds under a lock, the others find it built
         module = build_module(config, data.heads, total_steps(trainer, data))
         if trainer.is_global_zero:
-            run.write_provenance({"dir": data.dir, "store": str(data.store.path), "identity": data.store.key})
+            known = {"dir": data.dir, "store": str(data.store.path), "identity": data.store.key}
+            run.write_provenance(known | ({"synthetic": data.rendered.key} if data.synthetic_fraction else {}))
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
         metrics = _conclude(run, config, trainer, module, data, started) if trainer.is_global_zero else {}
     except SIGTERMException:  # Lightning's, at the end of an epoch, whose checkpoint has been written

@@ -57,6 +57,10 @@ TWO_SIZES: Check = (
     lambda v: isinstance(v, ListConfig) and len(v) == 2 and all(_is_int(x) and x >= 8 for x in v),
     "[height,width] of at least 8 pixels each",
 )
+STAGES: Check = (
+    lambda v: isinstance(v, DictConfig) and all(_is_int(k) and k >= 1 and TWO_SIZES[0](v[k]) for k in v),
+    "{epoch: [height,width], …}, the size of training images until that epoch",
+)
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
 
 CHECKS: dict[str, Check] = {
@@ -74,6 +78,8 @@ CHECKS: dict[str, Check] = {
     "data.workers": integer_or_auto(0),
     "data.download": BOOLEAN,
     "data.crop": BOOLEAN,
+    "data.progressive": optional(STAGES),
+    "data.synthetic_fraction": number(0, 1),
     "data.synthetic.count": integer(1),
     "data.synthetic.seed": integer(0),
     "model.pool": choice("avg", "gem"),

@@ -26,6 +26,9 @@ def check_trainer(trainer: DictConfig) -> None:
         check_apex()
         if not torch.cuda.is_available():
             raise InputError("trainer=apex: no CUDA GPU here, which its optimizers need; use trainer=cpu or ddp_sim")
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if trainer.get("precision") == "16-mixed" and (trainer.get("accelerator") == "cpu" or not gpu):
+        raise InputError("trainer.precision=16-mixed: needs a GPU, none is used here; expected bf16-mixed or 32-true")
     if trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
         raise InputError("trainer: no CUDA GPU here; use trainer=cpu, or trainer=ddp_sim for several processes")
     if trainer.get("accelerator") == "mps" and not torch.backends.mps.is_available():
