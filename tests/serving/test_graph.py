@@ -5,15 +5,17 @@ import torch
 
 from okkhor.heads import Head, Heads
 from okkhor.models.classifier import MultiHeadClassifier
+from okkhor.models.views import Views
 from okkhor.serving.graph import ServedGraph
 
 HEADS = Heads([Head("root", "root", 13), Head("vowel", "vowel", 5)])
 IMAGES = torch.randint(0, 256, (3, 1, 40, 56), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def graph_of(pool):
+def graph_of(pool, tta=None):
     torch.manual_seed(1)
-    net = MultiHeadClassifier(HEADS, "small", pool=pool, options={"widths": [4, 8, 8, 16], "blocks": [1, 1, 1, 0]})
+    options = {"widths": [4, 8, 8, 16], "blocks": [1, 1, 1, 0]}
+    net = MultiHeadClassifier(HEADS, "small", pool=pool, tta=tta, options=options)
     for layer in net.head_layers.values():
         torch.nn.init.normal_(layer.bias)
     return ServedGraph(net.eval())
@@ -47,3 +49,20 @@ def test_an_image_reads_the_same_in_any_company():
     for row in range(3):
         for all_, one in zip(together, graph(IMAGES[row : row + 1]), strict=True):
             torch.testing.assert_close(all_[row : row + 1], one)
+
+
+@torch.inference_mode()
+def test_views_are_averaged_in_probabilities_and_the_map_is_of_the_image_itself():
+    views = [[0.1, 0], [0, -0.1, 1.1]]
+    plain, graph = graph_of("avg"), graph_of("avg", views)
+    *found, maps = graph(IMAGES)
+    seen = Views(views)(IMAGES).chunk(3)
+    for head, probabilities in enumerate(found):
+        each = torch.stack([plain(images)[head] for images in seen])
+        torch.testing.assert_close(probabilities, each.mean(0))
+        assert not torch.allclose(probabilities, each[0], atol=1e-4)
+    own_maps = plain(IMAGES)[-1]
+    same = [found[head].argmax(1) == plain(IMAGES)[head].argmax(1) for head in range(2)]
+    assert any(chosen.any() for chosen in same)
+    for head, chosen in enumerate(same):
+        torch.testing.assert_close(maps[chosen, head], own_maps[chosen, head])

@@ -26,6 +26,7 @@ WRONG = {
     "model.pretrained": "imagenet",
     "model.compile": 3,
     "model.channels_last": "x",
+    "model.tta": "[[0.6,0]]",
     "model.dropout": 1.0,
     "model.loss.smoothing": -0.1,
     "optimizer.lr": 0,

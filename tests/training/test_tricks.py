@@ -19,8 +19,9 @@ class Notes(Callback):
         self.norms, self.steps, self.types, self.sizes, self.validated = [], [], set(), [], set()
 
     def on_train_start(self, trainer, module):
-        def note(_, inputs, output):
-            self.types.add(output.dtype)
+        def note(backbone, inputs, output):
+            if backbone.training:
+                self.types.add(output.dtype)
 
         module.net.backbone.register_forward_hook(note)
 
@@ -91,10 +92,9 @@ def test_float16_without_a_gpu_is_refused(compose, accelerator, monkeypatch):
 @pytest.mark.serial
 @pytest.mark.parametrize(("stop_at", "workers"), [(6, 0), (9, 2)])
 def test_sizes_and_rendered_images_are_the_same_after_a_resume(trained, synthetic_dir, stop_at, workers, monkeypatch):
-    options = [
-        "data.progressive={1: [12,20], 2: [16,28]}", "data.synthetic_fraction=0.3", f"data.synthetic_dir={synthetic_dir}",
-        "data.synthetic.count=500", "+data.synthetic.files=1", "trainer.max_epochs=4", f"data.workers={workers}",
-    ]  # fmt: skip
+    sizes, fraction = "data.progressive={1: [12,20], 2: [16,28]}", "data.synthetic_fraction=0.3"
+    rendered = [f"data.synthetic_dir={synthetic_dir}", "data.synthetic.count=500", "+data.synthetic.files=1"]
+    options = [sizes, fraction, *rendered, "trainer.max_epochs=4", f"data.workers={workers}"]
     whole = trained(*options, name="whole")
     assert whole.sizes == [(12, 20)] * 6 + [(16, 28)] * 6 + [(24, 40)] * 12
     assert whole.validated == {(24, 40)}

@@ -1,6 +1,6 @@
 """Contract 4: the network takes raw pixels; inverting, scaling and normalizing are inside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from okkhor.errors import InputError
 from okkhor.heads import Heads
 from okkhor.models.backbones import build_backbone
+from okkhor.models.views import Views
 
 # of inverted competition images (ink 1, paper 0), at their own size
 INK_MEAN, INK_DEVIATION = 0.08, 0.21
@@ -42,7 +43,8 @@ class MultiHeadClassifier(nn.Module):
 
     heads: what to decide; backbone, pretrained, options: see `build_backbone`; pool: `avg` or `gem`;
     dropout: share of pooled features that are dropped in training; channels_last: memory layout, faster on most
-    CPUs and tensor cores.
+    CPUs and tensor cores; tta: see `Views`, over which probabilities are averaged where images are read for good
+    (scoring, the served graph); training and its validations see each image as it is.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class MultiHeadClassifier(nn.Module):
         pool: str = "gem",
         dropout: float = 0.0,
         channels_last: bool = True,
+        tta: Sequence[Sequence[float]] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -62,6 +65,7 @@ class MultiHeadClassifier(nn.Module):
         self.backbone, features = build_backbone(backbone, pretrained=pretrained, options=options)
         self.pool = POOLS[pool]()
         self.dropout = nn.Dropout(dropout)
+        self.views = Views(tta or ())
         self.head_layers = nn.ModuleDict({head.name: nn.Linear(features, head.classes) for head in heads})
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from okkhor.errors import InputError
+from okkhor.models.view_list import VIEW, is_view
 
 Check = tuple[Callable[[Any], bool], str]  # what holds, and how it is said
 
@@ -61,6 +62,10 @@ STAGES: Check = (
     lambda v: isinstance(v, DictConfig) and all(_is_int(k) and k >= 1 and TWO_SIZES[0](v[k]) for k in v),
     "{epoch: [height,width], …}, the size of training images until that epoch",
 )
+VIEWS: Check = (
+    lambda v: isinstance(v, ListConfig) and all(isinstance(x, ListConfig) and is_view(list(x)) for x in v),
+    f"a list of {VIEW}",
+)
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
 
 CHECKS: dict[str, Check] = {
@@ -86,6 +91,7 @@ CHECKS: dict[str, Check] = {
     "model.pretrained": BOOLEAN,
     "model.compile": BOOLEAN,
     "model.channels_last": BOOLEAN,
+    "model.tta": optional(VIEWS),
     "model.dropout": number(0, 1),
     "model.loss.smoothing": number(0, 1),
     "optimizer.lr": POSITIVE,

@@ -13,6 +13,7 @@ from okkhor.data.store import Store
 from okkhor.models.losses import HeadsLoss
 from okkhor.models.metrics import HeadsScore
 from okkhor.models.module import ClassifierModule
+from okkhor.models.views import Views
 from okkhor.reports.run import Readings
 
 
@@ -25,15 +26,19 @@ def device() -> torch.device:
 
 @torch.inference_mode()
 def read(module: ClassifierModule, loader: DataLoader, device: torch.device, label: str) -> list[np.ndarray]:
-    """Probabilities of each head, float32 (N, classes), over a loader in its order, without its padding."""
+    """Probabilities of each head, float32 (N, classes), over a loader in its order, without its padding.
+
+    They are means over the network's views (`model.tta`), where it has any.
+    """
+    views = getattr(module.net, "views", Views())
     was_training = module.training
     module = module.to(device).eval()
     batches: Iterable[Any] = track(loader, label, transient=True) if label else loader
     parts: list[list[Tensor]] = []
     for images, labels in batches:
-        logits = module(images.to(device))
+        logits = module(views(images.to(device)))
         real = slice(None) if labels.shape[1] == 0 else labels[:, 0] >= 0
-        parts.append([x.float().softmax(1).cpu()[real] for x in logits])
+        parts.append([views.mean(x.float().softmax(1)).cpu()[real] for x in logits])
     module.train(was_training)
     return [torch.cat(columns).numpy() for columns in zip(*parts, strict=True)]
 
