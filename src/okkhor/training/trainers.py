@@ -35,8 +35,13 @@ def check_trainer(trainer: DictConfig) -> None:
         raise InputError("trainer: no Apple GPU here; use trainer=cpu")
 
 
-def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logger]) -> pl.Trainer:
-    """Lightning's Trainer; raises InputError for a device or a library that is not there."""
+def build_trainer(
+    config: DictConfig, *, callbacks: list[Any], logger: list[Logger], scratch: str = os.devnull
+) -> pl.Trainer:
+    """Lightning's Trainer; raises InputError for a device or a library that is not there.
+
+    scratch: where Lightning writes by itself; by default nowhere, a run's files go where the run directory says.
+    """
     check_trainer(config.trainer)
     node = OmegaConf.masked_copy(config.trainer, [key for key in config.trainer if key not in OURS])
     if "opt_level" in config.trainer:
@@ -48,7 +53,7 @@ def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logg
         logger=logger or False,
         enable_model_summary=False,
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
-        default_root_dir=os.devnull,  # nothing is written but where the run directory says
+        default_root_dir=scratch,
     )
 
 
