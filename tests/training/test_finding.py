@@ -21,7 +21,7 @@ def test_rates_rise_losses_are_a_running_mean_and_nothing_stays(compose, monkeyp
 
     def noted(self, batch, batch_idx):
         loss = step(self, batch, batch_idx)
-        losses.append(float(loss))
+        losses.append(loss.item())
         return loss
 
     monkeypatch.setattr(ClassifierModule, "training_step", noted)
@@ -56,18 +56,21 @@ def test_batches_double_up_to_what_was_asked_for(compose):
     assert all(speed > 0 for speed in found.speeds)
 
 
-def test_batches_end_with_the_memory(compose, monkeypatch):
+@pytest.mark.parametrize(("fits", "least", "tried"), [(40, 8, [8, 16, 32]), (40, 64, [32]), (1, 8, [1]), (0, 8, None)])
+def test_batches_end_with_the_memory(compose, monkeypatch, fits, least, tried):
     step = ClassifierModule.training_step
 
     def small_memory(self, batch, batch_idx):
-        if len(batch[0]) > 40:
+        if len(batch[0]) > fits:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return step(self, batch, batch_idx)
 
     monkeypatch.setattr(ClassifierModule, "training_step", small_memory)
-    assert finding.find_batch_size(compose(), least=8, most=256).sizes == [8, 16, 32]
-    with pytest.raises(InputError, match=r"data\.batch_size: no batch of 64"):
-        finding.find_batch_size(compose(), least=64, most=256)
+    if tried:
+        assert finding.find_batch_size(compose(), least=least, most=256).sizes == tried
+    else:
+        with pytest.raises(InputError, match=r"data\.batch_size: not even one image fits"):
+            finding.find_batch_size(compose(), least=least, most=256)
 
 
 def test_batches_end_with_the_images(compose):

@@ -4,7 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any
@@ -79,10 +79,12 @@ def find_batch_size(config: DictConfig, *, least: int, most: int) -> Batches:
         # it ends at max_val without having tried it, so it is told of one more doubling
         steps = {"mode": "power", "steps_per_trial": 4, "init_val": least, "max_val": 2 * most}
         data.batch_size = least
-        Tuner(trainer).scale_batch_size(module, datamodule=data, **steps)
+        # Lightning halves what did not fit, a batch of one to none at all
+        with suppress(ZeroDivisionError):
+            Tuner(trainer).scale_batch_size(module, datamodule=data, **steps)
     tried = {size: stamps for size, stamps in times.items() if len(stamps) > 1 and size <= most}
     if not tried:
-        raise InputError(f"data.batch_size: no batch of {least} images or more fits into memory")
+        raise InputError("data.batch_size: not even one image fits into memory; expected a smaller model or data.size")
     sizes = sorted(tried)
     return Batches(sizes, [size / float(np.median(np.diff(tried[size]))) for size in sizes], most)
 
