@@ -89,6 +89,7 @@ class ImageData(pl.LightningDataModule):
         self.augmentation = augmentation
         self._heads = heads
         self._store: Store | None = None
+        self._sized: dict[tuple[int, int], np.ndarray | Joined] = {}
 
     def prepare_data(self) -> None:
         """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work."""
@@ -219,10 +220,12 @@ class ImageData(pl.LightningDataModule):
 
     def _training_images(self, size: tuple[int, int]) -> np.ndarray | Joined:
         """All images that training may ask for by row, at a size: the store's, then the rendered ones."""
-        images = self.images if size == self.size else resized_images(self.store, size, crop=self.crop)
-        if not self.synthetic_fraction:
-            return images
-        return Joined([images, resized_images(self.rendered, size, crop=self.crop)])
+        if size not in self._sized:  # kept, since of a store that cannot be written they are computed
+            images = self.images if size == self.size else resized_images(self.store, size, crop=self.crop)
+            if self.synthetic_fraction:
+                images = Joined([images, resized_images(self.rendered, size, crop=self.crop)])
+            self._sized[size] = images
+        return self._sized[size]
 
     def _loader(self, batches: EpochBatches, dataset: ImageDataset) -> DataLoader:
         workers = worker_count(self.workers, self._on_cpu())
