@@ -18,10 +18,10 @@ os.environ.setdefault("OKKHOR_ROOT", str(ROOT))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("options", nargs="*", metavar="key=value", help="of every row: data.dir=DIR, paths.cache=DIR …")
+    parser.add_argument("options", nargs="*", metavar="key=value", help="of every row, as data.dir=DIR")
     parser.add_argument("--only", default="", metavar="NAMES", help="rows or groups, with commas between")
-    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "bench-recipes", metavar="DIR", help="of the runs")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="Markdown to write; alone: of what is measured already")
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "bench-recipes", help="folder of the runs")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="Markdown to write, of all that is measured")
     parser.add_argument("--list", action="store_true", help="print the rows and their words, and train nothing")
     arguments = parser.parse_intermixed_args()
 

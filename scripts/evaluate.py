@@ -2,6 +2,7 @@
 
 python scripts/evaluate.py runs/default/2026-11-22_20-18-00
 python scripts/evaluate.py runs/default/2026-11-22_20-18-00 data.dir=/data/bengaliai-cv19 data.split=all
+python scripts/evaluate.py runs/default/2026-11-22_20-18-00 model.tta=[[0.03,0],[-0.03,0],[0,0.03],[0,-0.03]]
 """
 
 import argparse
@@ -22,7 +23,8 @@ def main() -> None:
         nargs="*",
         metavar="key=value",
         help="data.dir=DIR or data.store=DIR: other data (then all of it, unless data.split says otherwise); "
-        "data.split=val, all or unseen (combinations that training lacked); data.batch_size, data.workers, paths.*",
+        "data.split=val, all or unseen (combinations that training lacked); data.batch_size, data.workers, paths.*; "
+        "model.tta=[[0.03,0],[-0.03,0]]: averages over shifted views",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     arguments = parser.parse_args()

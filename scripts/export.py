@@ -14,7 +14,12 @@ os.environ.setdefault("OKKHOR_ROOT", str(Path(__file__).resolve().parent.parent)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", help="a run directory")
-    parser.add_argument("options", nargs="*", metavar="key=value", help="data.dir=DIR: where the run's data lies now")
+    parser.add_argument(
+        "options",
+        nargs="*",
+        metavar="key=value",
+        help="data.dir=DIR: where the run's data lies now; model.tta=[[0.03,0],[-0.03,0]]: averages over shifted views",
+    )
     parser.add_argument(
         "--format",
         default="onnx",

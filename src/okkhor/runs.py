@@ -175,7 +175,8 @@ def portable(config: DictConfig) -> DictConfig:
     """Resolve every value of a configuration but those that say where things lie on this machine.
 
     `paths.*` and any value that refers to `${paths.…}` or the environment keep their reference; a relative
-    `data.dir` or `data.store` that was typed in becomes absolute, since a run is resumed from anywhere.
+    `data.dir`, `data.store` or `data.synthetic_dir` that was typed in becomes absolute, since a run is resumed from
+    anywhere.
     """
     raw = OmegaConf.to_container(config, resolve=False)
     resolved = OmegaConf.to_container(config, resolve=True)
@@ -189,7 +190,7 @@ def portable(config: DictConfig) -> DictConfig:
         return before if refers or inside_paths else after
 
     chosen = choose(raw, resolved, False)
-    for key in ("dir", "store"):
+    for key in ("dir", "store", "synthetic_dir"):
         value = (chosen.get("data") or {}).get(key)
         if isinstance(value, str) and not value.startswith("${") and "://" not in value:
             chosen["data"][key] = str(Path(value).expanduser().absolute())

@@ -5,6 +5,7 @@ import torch
 
 from okkhor.heads import Head, Heads
 from okkhor.models.classifier import MultiHeadClassifier
+from okkhor.models.views import Views
 from okkhor.serving.graph import ServedGraph
 
 HEADS = Heads([Head("root", "root", 13), Head("vowel", "vowel", 5)])
@@ -87,3 +88,20 @@ def test_with_whole_combinations_maps_add_up_to_the_logarithm_of_the_class():
         summed = whole.masked_fill(~members, -torch.inf).logsumexp(1)
         found = maps[:, head].mean((1, 2)) + shares @ combinations.layer.bias + entropy
         torch.testing.assert_close(found, summed)
+
+
+@torch.inference_mode()
+def test_views_are_averaged_in_probabilities_and_the_map_is_of_the_image_itself():
+    views = [[0.1, 0], [0, -0.1, 1.1]]
+    plain, graph = graph_of("avg"), graph_of("avg", tta=views)
+    *found, maps = graph(IMAGES)
+    seen = Views(views)(IMAGES).chunk(3)
+    for head, probabilities in enumerate(found):
+        each = torch.stack([plain(images)[head] for images in seen])
+        torch.testing.assert_close(probabilities, each.mean(0))
+        assert not torch.allclose(probabilities, each[0], atol=1e-4)
+    own_maps = plain(IMAGES)[-1]
+    same = [found[head].argmax(1) == plain(IMAGES)[head].argmax(1) for head in range(2)]
+    assert any(chosen.any() for chosen in same)
+    for head, chosen in enumerate(same):
+        torch.testing.assert_close(maps[chosen, head], own_maps[chosen, head])

@@ -58,6 +58,20 @@ def test_the_formats_that_are_quick_to_make_compute_what_the_checkpoint_does(run
     assert len(said) >= len(formats)
 
 
+def test_views_that_are_chosen_for_a_run_are_scored_and_are_in_every_format(run, checkpoint):
+    views = "model.tta=[[0.1,0],[0,-0.1,1.1]]"
+    images, plain = checkpoint
+    _, data, module = restore(run, [views])
+    wanted = read(module, data.loader_of(data.rows("val")), torch.device("cpu"), "")
+    assert max(np.abs(a - b).max() for a, b in zip(wanted, plain, strict=True)) > 10 * TOLERANCE
+    bundle = export(run, formats=["onnx", "torchscript", "safetensors"], overrides=[views])
+    assert bundle.model["tta"] == [[0.1, 0], [0, -0.1, 1.1]]
+    for format in bundle.formats:
+        for count in (1, 5):
+            found = Predictor.load(bundle, format, trust=True).probabilities(images[:count])
+            assert_equal(found, [p[:count] for p in wanted])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="AOTInductor needs a C++ compiler")
 def test_compiled_ahead_of_time_it_computes_the_same(run, checkpoint):

@@ -122,7 +122,7 @@ def rank(folder: str, ranks: int, number: int, workers: int) -> None:
     )  # fmt: skip
     rows = data.rows("all")
     batches = EpochBatches(rows, 64, shuffle=True, seed=0, rank=number, ranks=ranks)
-    loader = iter(data._loader(batches))
+    loader = iter(data._loader(batches, data._in_order()))
     next(loader)  # what the program needs to read anything at all is there
     before = own(os.getpid())
     for _ in loader:

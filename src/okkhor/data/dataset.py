@@ -1,13 +1,14 @@
 """Images and labels out of a store, a batch at a time."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from okkhor.data.joined import Joined
 from okkhor.data.sampling import PADDING
 from okkhor.tether import tether
 
@@ -20,18 +21,21 @@ class ImageDataset(Dataset):
 
     images: uint8 (N, H, W), a memory map; labels: int64 (N, heads) or None; augmentation: drawn from
     (seed, epoch, row), so that neither worker nor rank changes it. Items are asked for by lists of (epoch, row);
-    row PADDING gives blank paper and labels of -1.
+    row PADDING gives blank paper and labels of -1. stages: (until, images) with rising `until`: epochs before
+    that take these images, of another size, in place of `images`; a batch is of one epoch.
     """
 
     def __init__(
         self,
-        images: np.ndarray,
-        labels: np.ndarray | None,
+        images: np.ndarray | Joined,
+        labels: np.ndarray | Joined | None,
         *,
         augmentation: ImageAugmentation | None = None,
         seed: int = 0,
+        stages: Sequence[tuple[int, np.ndarray | Joined]] = (),
     ) -> None:
         self.images = images
+        self.stages = stages
         self.labels = labels
         self.augmentation = augmentation
         self.seed = seed
@@ -42,7 +46,8 @@ class ImageDataset(Dataset):
     def __getitems__(self, items: list[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """images uint8 (B, 1, H, W) and labels int64 (B, heads), zero columns where the data has no labels."""
         rows = np.fromiter((row for _, row in items), np.int64, len(items))
-        images = np.asarray(self.images[rows])  # a copy: choosing rows by number never shares memory
+        whole = next((images for until, images in self.stages if items[0][0] < until), self.images)
+        images = np.asarray(whole[rows])  # a copy: choosing rows by number never shares memory
         images[rows == PADDING] = 255
         if self.augmentation is not None:
             for image, (epoch, row) in zip(images, items, strict=True):

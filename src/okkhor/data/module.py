@@ -12,8 +12,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, start_worker
+from okkhor.data.joined import Joined
 from okkhor.data.resized import resized_images
-from okkhor.data.sampling import EpochBatches
+from okkhor.data.sampling import EpochBatches, Extra
 from okkhor.data.store import Store
 from okkhor.errors import InputError
 from okkhor.heads import Heads
@@ -31,7 +32,10 @@ class ImageData(pl.LightningDataModule):
     heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
     batches have; crop: cut to the ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen`
     whole graphemes; batch_size: of all ranks together; drop_last: leave out the training images that do not fill a
-    batch; workers: a number or `auto`.
+    batch; workers: a number or `auto`; synthetic: what is rendered (`source=synthetic`, and `synthetic_fraction`);
+    synthetic_fraction: share of rendered images in each training epoch, besides all real ones, drawn anew each time
+    from those in `synthetic_dir`, and augmented alike; progressive: {epoch: size}, the size of training images until
+    that epoch, and so on; after the last it is `size`, which validation always has.
     """
 
     def __init__(
@@ -53,6 +57,9 @@ class ImageData(pl.LightningDataModule):
         drop_last: bool = True,
         workers: int | str = "auto",
         synthetic: Mapping[str, Any] | None = None,
+        synthetic_fraction: float = 0.0,
+        synthetic_dir: str | None = None,
+        progressive: Mapping[int, Sequence[int]] | None = None,
         download: bool = False,
         seed: int = 0,
         augmentation: ImageAugmentation | None = None,
@@ -64,24 +71,33 @@ class ImageData(pl.LightningDataModule):
             raise InputError(f"data.split: expected one of {', '.join(SPLITS)}, got {split!r}")
         if not 0 <= fold < folds:
             raise InputError(f"data.fold: expected 0 to {folds - 1}, got {fold}")
+        if synthetic_fraction and source != "competition":
+            raise InputError(
+                f"data.synthetic_fraction: rendered graphemes go with the competition's files, not with {source}; "
+                "expected 0"
+            )
         self.source, self.dir, self.store_path, self.cache_dir = source, dir, store, cache_dir
         self.raw_size, self.size = (raw_size[0], raw_size[1]), (size[0], size[1])
         self.crop = crop
         self.split, self.fold, self.folds, self.fold_seed = split, fold, folds, fold_seed
         self.batch_size, self.drop_last, self.workers = batch_size, drop_last, workers
         self.synthetic = dict(synthetic or {})
+        self.synthetic_fraction, self.synthetic_dir = synthetic_fraction, synthetic_dir
+        self.progressive = {until: (h, w) for until, (h, w) in sorted((progressive or {}).items())}
         self.download = download
         self.seed = seed
         self.augmentation = augmentation
         self._heads = heads
         self._store: Store | None = None
+        self._sized: dict[tuple[int, int], np.ndarray | Joined] = {}
 
     def prepare_data(self) -> None:
         """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work."""
         store = self.store
         if store.labels is not None and len(store.images):
             _ = self.validation_rows
-        _ = self.images
+        for size in (self.size, *self.progressive.values()):
+            self._training_images(size)
 
     @property
     def store(self) -> Store:
@@ -104,6 +120,19 @@ class ImageData(pl.LightningDataModule):
     def images(self) -> np.ndarray:
         """The store's images at the network's size, uint8 (N, height, width)."""
         return resized_images(self.store, self.size, crop=self.crop)
+
+    @cached_property
+    def rendered(self) -> Store:
+        """The rendered images that join the training; raises InputError where their heads are others."""
+        from okkhor.data.rendered import rendered_store
+
+        if self.synthetic_dir is None:
+            raise InputError("data.synthetic_dir: expected the folder of the rendered images, which is made if missing")
+        store = rendered_store(
+            self.synthetic_dir, self.synthetic, self.heads, cache_dir=self.cache_dir, size=self.raw_size
+        )
+        store.check_heads(self.heads)
+        return store
 
     @cached_property
     def validation_rows(self) -> np.ndarray:
@@ -153,13 +182,25 @@ class ImageData(pl.LightningDataModule):
         rows = self.rows("train")
         if len(rows) < ranks:
             raise InputError(f"data: {len(rows)} training images are too few for {ranks} processes")
-        share = self.batch_size // ranks
-        return EpochBatches(rows, share, shuffle=True, seed=self.seed, rank=rank, ranks=ranks, drop_last=self.drop_last)
+        extra = None
+        if self.synthetic_fraction:
+            count = round(len(rows) * self.synthetic_fraction / (1 - self.synthetic_fraction))
+            extra = Extra(len(self.store), len(self.rendered), count)
+        dealt = {"rank": rank, "ranks": ranks, "drop_last": self.drop_last, "extra": extra}
+        return EpochBatches(rows, self.batch_size // ranks, shuffle=True, seed=self.seed, **dealt)
 
     def train_dataloader(self) -> DataLoader:
         batches = self.train_batches(*self._ranks())
         self._continue(batches)
-        return self._loader(batches, self.augmentation)
+        labels = self.store.labels
+        if self.synthetic_fraction:
+            assert labels is not None
+            assert self.rendered.labels is not None
+            labels = Joined([labels, self.rendered.labels])
+        stages = [(until, self._training_images(size)) for until, size in self.progressive.items()]
+        images = self._training_images(self.size)
+        drawn = {"augmentation": self.augmentation, "seed": self.seed}
+        return self._loader(batches, ImageDataset(images, labels, stages=stages, **drawn))
 
     def val_dataloader(self) -> DataLoader:
         return self.loader_of(self.rows("val"), *self._ranks())
@@ -175,21 +216,32 @@ class ImageData(pl.LightningDataModule):
             raise InputError(f"data.split: no images in this part of {self.store.path}")
         batch_size = max(1, 2 * self.batch_size // ranks)
         batches = EpochBatches(rows, batch_size, shuffle=False, seed=0, rank=rank, ranks=ranks)
-        if augmented_as is None:
-            return self._loader(batches)
-        batches.set_epoch(augmented_as)
-        return self._loader(batches, self.augmentation)
+        dataset = self._in_order()
+        if augmented_as is not None:
+            batches.set_epoch(augmented_as)
+            dataset.augmentation, dataset.seed = self.augmentation, self.seed
+        return self._loader(batches, dataset)
 
     def loader_of_images(self, store: Store) -> DataLoader:
         """Every image of another store, such as the test images, which may have no labels."""
         rows = np.arange(len(store.images))
-        return self._loader(EpochBatches(rows, 2 * self.batch_size, shuffle=False, seed=0), store=store)
+        return self._loader(EpochBatches(rows, 2 * self.batch_size, shuffle=False, seed=0), self._in_order(store))
 
-    def _loader(
-        self, batches: EpochBatches, augmentation: ImageAugmentation | None = None, store: Store | None = None
-    ) -> DataLoader:
+    def _in_order(self, store: Store | None = None) -> ImageDataset:
+        """The images of a store, by default the data's own, as they are."""
         images = self.images if store is None else resized_images(store, self.size, crop=self.crop)
-        dataset = ImageDataset(images, (store or self.store).labels, augmentation=augmentation, seed=self.seed)
+        return ImageDataset(images, (store or self.store).labels)
+
+    def _training_images(self, size: tuple[int, int]) -> np.ndarray | Joined:
+        """All images that training may ask for by row, at a size: the store's, then the rendered ones."""
+        if size not in self._sized:  # kept, since of a store that cannot be written they are computed
+            images = self.images if size == self.size else resized_images(self.store, size, crop=self.crop)
+            if self.synthetic_fraction:
+                images = Joined([images, resized_images(self.rendered, size, crop=self.crop)])
+            self._sized[size] = images
+        return self._sized[size]
+
+    def _loader(self, batches: EpochBatches, dataset: ImageDataset) -> DataLoader:
         workers = worker_count(self.workers, self._on_cpu())
         return DataLoader(
             dataset,
@@ -210,20 +262,16 @@ class ImageData(pl.LightningDataModule):
             from okkhor.data.image_folder import image_folder_store
 
             return image_folder_store(self.dir, size=self.raw_size, cache_dir=self.cache_dir)[0]
-        from okkhor.data.store import competition_store
-
         if self.source == "synthetic":
-            from okkhor.data.synthetic import contact_sheet, render_dataset
+            from okkhor.data.rendered import rendered_store
 
-            settings = {name: value for name, value in self.synthetic.items() if name != "contact_sheet"}
-            folder = render_dataset(self.dir, **settings)
-            sheet = self.synthetic.get("contact_sheet")
-            if sheet and not Path(sheet).exists():
-                contact_sheet(sheet, folder)
-        elif self.download:
+            return rendered_store(self.dir, self.synthetic, self.heads, cache_dir=self.cache_dir, size=self.raw_size)
+        if self.download:
             from okkhor.data.download import download_competition
 
             download_competition(Path(self.dir))
+        from okkhor.data.store import competition_store
+
         return competition_store(self.dir, self.heads, cache_dir=self.cache_dir, size=self.raw_size)
 
     def _ranks(self) -> tuple[int, int]:

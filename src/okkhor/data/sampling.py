@@ -1,11 +1,29 @@
 """Which samples make which batch: drawn from (seed, epoch) alone, dealt to ranks, resumable within an epoch."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 PADDING = -1  # the index of a sample that is none: it fills the last batch of a rank and is masked everywhere
+
+
+class Extra(NamedTuple):
+    """Rows of a second set, some of which join each epoch. first: the number of its first row; size: rows in it;
+    count: how many join. Where that is more than there are, numbers go on beyond the last one: see `Joined`.
+    """
+
+    first: int
+    size: int
+    count: int
+
+    def drawn(self, seed: int, epoch: int) -> np.ndarray:
+        """The rows that join an epoch, int64 (count,): all as often as possible, none twice by the same number."""
+        rng = np.random.default_rng([seed, epoch, 1])
+        rounds = -(-self.count // self.size)
+        rows = [self.first + k * self.size + rng.permutation(self.size) for k in range(rounds)]
+        return np.concatenate(rows)[: self.count] if rows else np.empty(0, np.int64)
 
 
 class EpochBatches(Sampler[list[tuple[int, int]]]):
@@ -15,7 +33,7 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
     from (seed, epoch), without it the rows come in theirs; drop_last: leave out what does not fill a batch on every
     rank, where there is one full batch at least. Otherwise every row comes once, and ranks that come short are
     filled with `PADDING`. One global batch holds the same rows whatever the number of ranks: they are cut from one
-    order.
+    order. extra: what is drawn anew each epoch to be shuffled in.
     """
 
     def __init__(
@@ -28,11 +46,13 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         rank: int = 0,
         ranks: int = 1,
         drop_last: bool = False,
+        extra: Extra | None = None,
     ) -> None:
         self.indices = np.asarray(indices, np.int64)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.extra = extra
         self.seed = seed
         self.rank, self.ranks = rank, ranks
         self.epoch = 0
@@ -48,11 +68,14 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
 
     def __len__(self) -> int:
         per_step = self.batch_size * self.ranks
-        full = len(self.indices) // per_step
-        return full if self.drop_last and full else -(-len(self.indices) // per_step)
+        samples = len(self.indices) + (self.extra.count if self.extra else 0)
+        full = samples // per_step
+        return full if self.drop_last and full else -(-samples // per_step)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         order = self.indices
+        if self.extra:
+            order = np.concatenate([order, self.extra.drawn(self.seed, self.epoch)])
         if self.shuffle:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
         start, self.skip = self.skip, 0

@@ -51,7 +51,7 @@ def passed_on(overrides: Sequence[str]) -> list[str]:
 
 
 def _says_where_it_lies(key: str) -> bool:
-    return key.startswith("paths.") or key in ("data.dir", "data.store")
+    return key.startswith("paths.") or key in ("data.dir", "data.store", "data.synthetic_dir")
 
 
 def _says_where_it_runs(key: str) -> bool:

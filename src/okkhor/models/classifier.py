@@ -11,6 +11,7 @@ from okkhor.heads import Heads
 from okkhor.models.backbones import build_backbone
 from okkhor.models.combinations import CombinationHead
 from okkhor.models.decision import RULES, PriorCorrection
+from okkhor.models.views import Views
 
 # of inverted competition images (ink 1, paper 0), at their own size
 INK_MEAN, INK_DEVIATION = 0.08, 0.21
@@ -44,9 +45,10 @@ class MultiHeadClassifier(nn.Module):
 
     heads: what to decide; backbone, pretrained, options: see `build_backbone`; pool: `avg` or `gem`;
     dropout: share of pooled features that are dropped in training; channels_last: memory layout, faster on most
-    CPUs and tensor cores; decision: `argmax`, or `prior_corrected` with a `power`, see `PriorCorrection`;
-    grapheme_head: one linear layer over whole label combinations in place of those of the heads, see
-    `CombinationHead`.
+    CPUs and tensor cores; tta: see `Views`, over which probabilities are averaged where images are read for good
+    (scoring, the served graph); training and its validations see each image as it is; decision: `argmax`, or
+    `prior_corrected` with a `power`, see `PriorCorrection`; grapheme_head: one linear layer over whole label
+    combinations in place of those of the heads, see `CombinationHead`.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class MultiHeadClassifier(nn.Module):
         pool: str = "gem",
         dropout: float = 0.0,
         channels_last: bool = True,
+        tta: Sequence[Sequence[float]] | None = None,
         options: Mapping[str, Any] | None = None,
         decision: str = "argmax",
         power: float | None = None,
@@ -72,6 +75,7 @@ class MultiHeadClassifier(nn.Module):
         self.backbone, features = build_backbone(backbone, pretrained=pretrained, options=options)
         self.pool = POOLS[pool]()
         self.dropout = nn.Dropout(dropout)
+        self.views = Views(tta or ())
         self.head_layers = nn.ModuleDict()
         self.combinations: CombinationHead | None = None
         if grapheme_head:

@@ -11,6 +11,7 @@ from okkhor.augment.batch import BatchAugmentation, MixedLabels
 from okkhor.heads import Heads
 from okkhor.models.losses import HeadsLoss
 from okkhor.models.metrics import EpochMeter
+from okkhor.models.plateau import check_schedule, step_on_plateau
 
 Batch = tuple[Tensor, Tensor]  # images uint8 (B, 1, H, W), labels int64 (B, heads)
 
@@ -95,6 +96,11 @@ class ClassifierModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self._report("train", self.train_meter)
+        step_on_plateau(self.trainer)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        if metric is None:  # else it waits for a metric, and `step_on_plateau` has stepped it
+            scheduler.step()
 
     def on_validation_epoch_end(self) -> None:
         self._report("val", self.val_meter)
@@ -104,6 +110,7 @@ class ClassifierModule(pl.LightningModule):
         if self.make_scheduler is None:
             return optimizer
         scheduler = self.make_scheduler(optimizer)
+        check_schedule(scheduler, self.schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **self.schedule}}
 
     def _forward(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:

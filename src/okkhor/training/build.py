@@ -30,20 +30,22 @@ def build_module(
 ) -> ClassifierModule:
     """The network with its loss, optimizer, schedule and batch augmentation, ready to be fitted.
 
-    total_steps: optimizer steps of the whole run, where a schedule asks for them with `auto`; labels: gives the
-    training rows' labels, int64 (N, heads); called where network or loss learn something of them, which without it
-    comes from the checkpoint that is to be loaded.
+    total_steps: optimizer steps of the whole run, where a schedule asks for them with `auto`; one that is stepped
+    by the epoch gets the number of epochs; labels: gives the training rows' labels, int64 (N, heads); called where
+    network or loss learn something of them, which without it comes from the checkpoint that is to be loaded.
     """
     net = build_net(config, heads)
     optimizer = config.optimizer
+    schedule: Any = OmegaConf.to_container(config.scheduler.schedule, resolve=True)
+    by_step = schedule.get("interval") == "step"
     batch_augmentation: BatchAugmentation | None = build(config.aug.batch, "aug.batch") if config.aug.batch else None
     module = ClassifierModule(
         heads,
         net,
         build(config.model.loss, "model.loss"),
         partial(_optimizer, optimizer),
-        partial(_scheduler, config.scheduler, total_steps=total_steps),
-        schedule=OmegaConf.to_container(config.scheduler.schedule, resolve=True),
+        partial(_scheduler, config.scheduler, total_steps=total_steps if by_step else config.trainer.max_epochs),
+        schedule=schedule,
         weight_decay=float(optimizer.get("weight_decay", 0.0)),
         batch_augmentation=batch_augmentation,
         seed=config.seed,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from okkhor.errors import NonFiniteLossError, StoppedError
 from okkhor.runs import Run
+from okkhor.training.averaging import build_averaging
 
 
 def checkpoints(run: Run, monitor: str, mode: str) -> list[ModelCheckpoint]:
@@ -196,7 +197,8 @@ def clock(seconds: float) -> str:
 
 def build_callbacks(run: Run, settings: Any) -> list[Callback]:
     """The callbacks of a run; settings: the `callbacks` block of the configuration."""
-    made: list[Callback] = [GracefulStop(run), StopOnNonFiniteLoss()]
+    # the average first: a checkpoint that a stop writes within an epoch holds the step that has just been taken
+    made: list[Callback] = [*build_averaging(settings), GracefulStop(run), StopOnNonFiniteLoss()]
     monitor, mode = settings.checkpoint.monitor, settings.checkpoint.mode
     if settings.early_stopping.patience is not None:
         made.append(EarlyStopping(monitor, mode=mode, patience=settings.early_stopping.patience))

@@ -42,7 +42,8 @@ def fit(run: Run, config: DictConfig) -> float:
         data.prepare_data()  # every rank: the first builds under a lock, the others find it built
         module = build_module(config, data.heads, total_steps(trainer, data), data.train_labels)
         if trainer.is_global_zero:
-            run.write_provenance({"dir": data.dir, "store": str(data.store.path), "identity": data.store.key})
+            known = {"dir": data.dir, "store": str(data.store.path), "identity": data.store.key}
+            run.write_provenance(known | ({"synthetic": data.rendered.key} if data.synthetic_fraction else {}))
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
         metrics = _conclude(run, config, trainer, module, data, started) if trainer.is_global_zero else {}
     except SIGTERMException:  # Lightning's, at the end of an epoch, whose checkpoint has been written
@@ -61,7 +62,8 @@ def total_steps(trainer: pl.Trainer, data: ImageData) -> int:
     Lightning's own estimate makes the training loader, and its workers fetch, before a resumed run knows its epoch.
     """
     batches = limited(len(data.train_batches(trainer.world_size)), trainer)
-    return -(-batches // trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+    steps = -(-batches // trainer.accumulate_grad_batches) * (trainer.max_epochs or 1)
+    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
 
 
 def _conclude(
@@ -138,6 +140,8 @@ def quiet() -> None:
         r"The number of training batches .* is smaller than the logging interval",
         r"You're resuming from a checkpoint that ended before the epoch ended",  # okkhor.data.module skips them
         r"It is recommended to use `self.log\('.*', ..., sync_dist=True\)`",  # torchmetrics has summed over ranks
+        r"`ModelCheckpoint\(monitor='.*'\)` could not find the monitored key",  # else it raises
+        r"A `OneCycleLR` scheduler is using 'interval': 'epoch'",  # `total_steps: auto` counts epochs then
         r"Checkpoint directory .* exists and is not empty",  # a resumed run: that is the point
         r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # an overflow step of mixed precision
     ):

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from okkhor.errors import InputError
+from okkhor.models.view_list import VIEW, is_view
 
 Check = tuple[Callable[[Any], bool], str]  # what holds, and how it is said
 
@@ -60,6 +61,14 @@ TWO_SIZES: Check = (
     lambda v: isinstance(v, ListConfig) and len(v) == 2 and all(_is_int(x) and x >= 8 for x in v),
     "[height,width] of at least 8 pixels each",
 )
+STAGES: Check = (
+    lambda v: isinstance(v, DictConfig) and all(_is_int(k) and k >= 1 and TWO_SIZES[0](v[k]) for k in v),
+    "{epoch: [height,width], …}, the size of training images until that epoch",
+)
+VIEWS: Check = (
+    lambda v: isinstance(v, ListConfig) and all(isinstance(x, ListConfig) and is_view(list(x)) for x in v),
+    f"a list of {VIEW}",
+)
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
 
 CHECKS: dict[str, Check] = {
@@ -77,12 +86,15 @@ CHECKS: dict[str, Check] = {
     "data.workers": integer_or_auto(0),
     "data.download": BOOLEAN,
     "data.crop": BOOLEAN,
+    "data.progressive": optional(STAGES),
+    "data.synthetic_fraction": number(0, 1),
     "data.synthetic.count": integer(1),
     "data.synthetic.seed": integer(0),
     "model.pool": choice("avg", "gem"),
     "model.pretrained": BOOLEAN,
     "model.compile": BOOLEAN,
     "model.channels_last": BOOLEAN,
+    "model.tta": optional(VIEWS),
     "model.dropout": number(0, 1),
     "model.decision": choice("argmax", "prior_corrected"),
     "model.power": optional(number(0)),
@@ -95,6 +107,16 @@ CHECKS: dict[str, Check] = {
     "model.loss.power": number(0),
     "optimizer.lr": POSITIVE,
     "optimizer.weight_decay": number(0),
+    "scheduler.warmup": number(0, 1),
+    "scheduler.floor": number(0, 1),
+    "scheduler.cycles": integer(1),
+    "scheduler.growth": POSITIVE,
+    "scheduler.pct_start": number(0, 1),
+    "scheduler.patience": integer(0),
+    "scheduler.factor": (lambda v: _is_number(v) and 0 < v <= 1, "a number above 0, at most 1"),
+    "scheduler.mode": choice("min", "max"),
+    "scheduler.schedule.interval": choice("step", "epoch"),
+    "scheduler.schedule.frequency": integer(1),
     "trainer.devices": DEVICES,
     "trainer.num_nodes": integer(1),
     "trainer.max_epochs": integer(1),
@@ -118,6 +140,9 @@ CHECKS: dict[str, Check] = {
     "launcher.retries": integer(0),
     "callbacks.checkpoint.mode": choice("min", "max"),
     "callbacks.early_stopping.patience": optional(integer(1)),
+    "callbacks.ema.decay": optional(number(0, 1)),
+    "callbacks.swa.start": optional(number(0, 1)),
+    "callbacks.swa.lr": optional(POSITIVE),
     "callbacks.progress": BOOLEAN,
     "callbacks.report": BOOLEAN,
 }

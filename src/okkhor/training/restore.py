@@ -13,11 +13,11 @@ from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.fit import load_weights
 
-CHANGEABLE = ("data.dir", "data.store", "data.batch_size", "data.workers", "data.cache_dir")
+CHANGEABLE = ("data.dir", "data.store", "data.batch_size", "data.workers", "data.cache_dir", "model.tta")
 
 
 def restored_config(run: Run, overrides: Sequence[str]) -> DictConfig:
-    """The run's configuration with what a reader may change: where data lies and how it is read, `paths.*`.
+    """The run's configuration with what a reader may change: where data lies and how it is read, `paths.*`, views.
 
     Files that are given for a run trained on rendered images are read as the competition's files, not rendered.
     Raises InputError for any other option.
@@ -28,7 +28,10 @@ def restored_config(run: Run, overrides: Sequence[str]) -> DictConfig:
         if not equals or not (key in CHANGEABLE or key.startswith("paths.")):
             raise InputError(f"{override}: expected one of {', '.join(CHANGEABLE)} or paths.*, as data.dir=DIR")
         group, _, name = key.partition(".")
-        value: Any = yaml.safe_load(text)
+        try:
+            value: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{override}: cannot be read; expected a value as in the run's config.yaml") from error
         config[group][name] = value
         if key == "data.dir":
             config.data.store = None

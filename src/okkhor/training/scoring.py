@@ -15,6 +15,7 @@ from okkhor.models.decision import PriorCorrection
 from okkhor.models.losses import HeadsLoss
 from okkhor.models.metrics import HeadsScore
 from okkhor.models.module import ClassifierModule
+from okkhor.models.views import Views
 from okkhor.reports.run import Readings
 
 
@@ -29,16 +30,18 @@ def device() -> torch.device:
 def read(module: ClassifierModule, loader: DataLoader, device: torch.device, label: str) -> list[np.ndarray]:
     """Probabilities of each head, float32 (N, classes), over a loader in its order, without its padding.
 
-    They are those that the network decides by and serves: corrected where its decision rule corrects them.
+    They are those that the network decides by and serves: means over its views (`model.tta`), where it has any, and
+    corrected where its decision rule corrects them.
     """
+    views = getattr(module.net, "views", Views())
     was_training = module.training
     module = module.to(device).eval()
     batches: Iterable[Any] = track(loader, label, transient=True) if label else loader
     parts: list[list[Tensor]] = []
     for images, labels in batches:
-        logits = module.decided(module(images.to(device)))
+        logits = [views.mean_logits(x) for x in module(views(images.to(device)))]
         real = slice(None) if labels.shape[1] == 0 else labels[:, 0] >= 0
-        parts.append([x.float().softmax(1).cpu()[real] for x in logits])
+        parts.append([x.float().softmax(1).cpu()[real] for x in module.decided(logits)])
     module.train(was_training)
     return [torch.cat(columns).numpy() for columns in zip(*parts, strict=True)]
 

@@ -26,14 +26,22 @@ def check_trainer(trainer: DictConfig) -> None:
         check_apex()
         if not torch.cuda.is_available():
             raise InputError("trainer=apex: no CUDA GPU here, which its optimizers need; use trainer=cpu or ddp_sim")
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if trainer.get("precision") == "16-mixed" and (trainer.get("accelerator") == "cpu" or not gpu):
+        raise InputError("trainer.precision=16-mixed: needs a GPU, none is used here; expected bf16-mixed or 32-true")
     if trainer.get("accelerator") == "gpu" and not torch.cuda.is_available():
         raise InputError("trainer: no CUDA GPU here; use trainer=cpu, or trainer=ddp_sim for several processes")
     if trainer.get("accelerator") == "mps" and not torch.backends.mps.is_available():
         raise InputError("trainer: no Apple GPU here; use trainer=cpu")
 
 
-def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logger]) -> pl.Trainer:
-    """Lightning's Trainer; raises InputError for a device or a library that is not there."""
+def build_trainer(
+    config: DictConfig, *, callbacks: list[Any], logger: list[Logger], scratch: str = os.devnull
+) -> pl.Trainer:
+    """Lightning's Trainer; raises InputError for a device or a library that is not there.
+
+    scratch: where Lightning writes by itself; by default nowhere, a run's files go where the run directory says.
+    """
     check_trainer(config.trainer)
     node = OmegaConf.masked_copy(config.trainer, [key for key in config.trainer if key not in OURS])
     if "opt_level" in config.trainer:
@@ -45,7 +53,7 @@ def build_trainer(config: DictConfig, *, callbacks: list[Any], logger: list[Logg
         logger=logger or False,
         enable_model_summary=False,
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
-        default_root_dir=os.devnull,  # nothing is written but where the run directory says
+        default_root_dir=scratch,
     )
 
 

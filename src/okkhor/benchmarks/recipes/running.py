@@ -1,4 +1,4 @@
-"""Run the rows of the bench: each a run of its own in a fresh process, kept, so that a bench that was stopped goes on."""
+"""Run the rows of the bench, each a run of its own in a fresh process, kept: a bench that was stopped goes on."""
 
 import json
 import shutil
