@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, start_worker
 from okkhor.data.resized import resized_images
@@ -30,8 +30,9 @@ class ImageData(pl.LightningDataModule):
     rendered when they are not there yet; store: a packed store to read instead, without the sources; heads: the
     heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
     batches have; crop: cut to the ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen`
-    whole graphemes; batch_size: of all ranks together; drop_last: leave out the training images that do not fill a
-    batch; workers: a number or `auto`.
+    whole graphemes; label_fraction: share of the training images that keep their labels, drawn from (fold_seed,
+    fold), the others take no part; batch_size: of all ranks together; drop_last: leave out the training images that
+    do not fill a batch; workers: a number or `auto`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ImageData(pl.LightningDataModule):
         fold: int = 0,
         folds: int = 5,
         fold_seed: int = 0,
+        label_fraction: float = 1.0,
         batch_size: int = 64,
         drop_last: bool = True,
         workers: int | str = "auto",
@@ -68,6 +70,7 @@ class ImageData(pl.LightningDataModule):
         self.raw_size, self.size = (raw_size[0], raw_size[1]), (size[0], size[1])
         self.crop = crop
         self.split, self.fold, self.folds, self.fold_seed = split, fold, folds, fold_seed
+        self.label_fraction = label_fraction
         self.batch_size, self.drop_last, self.workers = batch_size, drop_last, workers
         self.synthetic = dict(synthetic or {})
         self.download = download
@@ -80,7 +83,7 @@ class ImageData(pl.LightningDataModule):
         """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work."""
         store = self.store
         if store.labels is not None and len(store.images):
-            _ = self.validation_rows
+            _ = self.rows("train")
         _ = self.images
 
     @property
@@ -114,6 +117,17 @@ class ImageData(pl.LightningDataModule):
             return split_unseen(self.store, self.fold, self.folds, self.fold_seed)
         return folds_of(self.store, self.folds, self.fold_seed) == self.fold
 
+    @cached_property
+    def training_rows(self) -> np.ndarray:
+        """Row numbers of the training images that keep their labels."""
+        rows = np.flatnonzero(~self.validation_rows)
+        if self.label_fraction >= 1:
+            return rows
+        from okkhor.data.labelled import labelled_share
+
+        assert self.store.labels is not None
+        return rows[labelled_share(self.store.labels[rows], self.label_fraction, [self.fold_seed, self.fold])]
+
     def rows(self, part: str, seen: set[tuple[int, ...]] | None = None) -> np.ndarray:
         """Row numbers of a part: `train`, `val`, `all`, or `unseen`: label combinations that training lacked.
 
@@ -123,8 +137,7 @@ class ImageData(pl.LightningDataModule):
         if part == "all" or (part == "unseen" and seen is not None):
             candidates = np.arange(len(self.store.images))
         else:
-            held_out = self.validation_rows
-            candidates = np.flatnonzero(~held_out if part == "train" else held_out)
+            candidates = self.training_rows if part == "train" else np.flatnonzero(self.validation_rows)
         if part in ("train", "val", "all"):
             return candidates
         if part != "unseen":
@@ -174,7 +187,11 @@ class ImageData(pl.LightningDataModule):
         self, batches: EpochBatches, augmentation: ImageAugmentation | None = None, store: Store | None = None
     ) -> DataLoader:
         images = self.images if store is None else resized_images(store, self.size, crop=self.crop)
-        dataset = ImageDataset(images, (store or self.store).labels, augmentation=augmentation, seed=self.seed)
+        return self._loader_over(
+            ImageDataset(images, (store or self.store).labels, augmentation=augmentation, seed=self.seed), batches
+        )
+
+    def _loader_over(self, dataset: Dataset, batches: EpochBatches) -> DataLoader:
         workers = worker_count(self.workers, self._on_cpu())
         return DataLoader(
             dataset,

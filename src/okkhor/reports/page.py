@@ -61,13 +61,21 @@ footer { margin-top: 32px; font-size: 14px; }
 """
 
 
-def write_page(path: Path, run_dir: Path, results: list[HeadResult], naming: Naming, pictures: list[Path]) -> Path:
-    """Write the page; pictures: PNG files beside it, shown in their order."""
+def write_page(
+    path: Path,
+    run_dir: Path,
+    results: list[HeadResult],
+    naming: Naming,
+    pictures: list[Path],
+    by_neighbors: bool = False,
+) -> Path:
+    """Write the page; pictures: PNG files beside it, shown in their order; by_neighbors: of a pretraining."""
+    reader = "the neighbors of each image, by this run's features," if by_neighbors else "this run's best checkpoint"
     run = "/".join(run_dir.resolve().parts[-2:])
     links = [f'<a href="#{p.stem}">{_ABOUT[p.stem][0]}</a>' for p in pictures] + ['<a href="#classes">Every class</a>']
     body = "\n".join(
         [
-            f"<header><h1>{escape(run)}</h1><p>What this run's best checkpoint read right and wrong, "
+            f"<header><h1>{escape(run)}</h1><p>What {reader} read right and wrong, "
             f"on {len(results[0].labels):,} labelled images.</p><nav>{''.join(links)}</nav></header>",
             _numbers(results),
             *(_picture(picture) for picture in pictures),

@@ -13,22 +13,29 @@ from okkhor.build import build
 from okkhor.data.module import ImageData
 from okkhor.heads import Heads
 from okkhor.models.module import ClassifierModule
+from okkhor.models.pretraining.module import PretrainModule
+from okkhor.training.pretraining import build_pretrain_data, build_pretrain_module, is_pretraining
 
 
 def build_data(config: DictConfig) -> ImageData:
     """The DataModule, with the per-image augmentation in it."""
+    if is_pretraining(config):
+        return build_pretrain_data(config)
     transforms = OmegaConf.to_container(config.aug.image, resolve=True)
     pipeline = ImagePipeline(transforms) if transforms else None
     return build(config.data, "data", seed=config.seed, augmentation=pipeline)
 
 
-def build_module(config: DictConfig, heads: Heads, total_steps: int = 1) -> ClassifierModule:
-    """The network with its loss, optimizer, schedule and batch augmentation, ready to be fitted.
+def build_module(config: DictConfig, heads: Heads, total_steps: int = 1) -> ClassifierModule | PretrainModule:
+    """The network with its loss, optimizer, schedule and batch augmentation, ready to be fitted; or pretrained.
 
     total_steps: optimizer steps of the whole run, where a schedule asks for them with `auto`.
     """
     net = build_net(config, heads)
     optimizer = config.optimizer
+    if is_pretraining(config):
+        make = partial(_optimizer, optimizer), partial(_scheduler, config.scheduler, total_steps=total_steps)
+        return build_pretrain_module(config, heads, partial(build_net, config, heads), *make, total_steps)
     batch_augmentation: BatchAugmentation | None = build(config.aug.batch, "aug.batch") if config.aug.batch else None
     return ClassifierModule(
         heads,
@@ -45,7 +52,7 @@ def build_module(config: DictConfig, heads: Heads, total_steps: int = 1) -> Clas
 
 def build_net(config: DictConfig, heads: Heads) -> nn.Module:
     """The network alone: raw pixels (B, 1, H, W) -> logits of each head."""
-    ours = {"loss", "compile"}  # keys of the model group that are not the network's
+    ours = {"loss", "compile", "init_from"}  # keys of the model group that are not the network's
     net = build(OmegaConf.masked_copy(config.model, [k for k in config.model if k not in ours]), "model", heads)
     if config.model.get("compile"):
         net.compile()  # in place: checkpoints keep their names, without `_orig_mod.`
