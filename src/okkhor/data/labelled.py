@@ -11,8 +11,8 @@ def labelled_share(labels: np.ndarray, fraction: float, seed: list[int]) -> np.n
     """Which images keep their labels, bool (N,), from labels int64 (N, heads); drawn from `seed` alone.
 
     Every class of every head is as common among them as the other heads allow, and has one image at least, since
-    a class without an image could not be learned; so it may be a few more than the share. Raises InputError when it
-    comes to no image.
+    a class without an image could not be learned: of few images it may be more than the share. Raises InputError
+    when it comes to no image.
     """
     chosen = np.ones(len(labels), bool)
     if fraction >= 1:

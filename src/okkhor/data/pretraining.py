@@ -60,8 +60,8 @@ class ViewsDataset(Dataset):
         plain = self.images[np.fromiter((row for _, row in items), np.int64, len(items))]
         views = np.empty((len(items), VIEWS, *plain.shape[1:]), np.uint8)
         for image, of_image, (epoch, row) in zip(plain, views, items, strict=True):
-            for number in range(VIEWS):
-                of_image[number] = self.augmentation(image, [self.seed, epoch, row, number])
+            for number in range(VIEWS):  # counted from 1: NumPy takes a seed that ends with 0 for one without it
+                of_image[number] = self.augmentation(image, [self.seed, epoch, row, 1 + number])
         return torch.from_numpy(views), torch.empty((len(items), 0), dtype=torch.int64)
 
 
