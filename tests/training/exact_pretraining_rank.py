@@ -23,11 +23,11 @@ class PlainNet(nn.Module):
 
     def __init__(self, heads, pixels):
         super().__init__()
-        self.body = nn.Linear(pixels, 12)
+        self.backbone = nn.Linear(pixels, 12)
         self.head_layers = nn.ModuleDict({head.name: nn.Linear(12, head.classes) for head in heads})
 
     def features(self, images):
-        return torch.tanh(self.body(1 - images.to(self.body.weight.dtype).flatten(1) / 255))
+        return torch.tanh(self.backbone(1 - images.to(self.backbone.weight.dtype).flatten(1) / 255))
 
 
 class Notes(pl.Callback):

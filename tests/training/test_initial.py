@@ -138,7 +138,7 @@ def test_byol_s_target_starts_there_too_and_a_resumed_run_does_not_start_again(c
 
 def test_fine_tuning_starts_from_the_pretraining_and_resuming_needs_it_no_more(compose, made, capsys):
     run, _ = made("pre", *SSL)
-    config = compose(f"model.init_from={run.path}", "trainer.max_epochs=1")
+    config = compose(f"model.init_from={run.path}", "trainer.max_epochs=1", "scheduler=constant")
     tuned = Run.create(config.paths.runs, "tuned")
     tuned.write_config(config)
     fit(tuned, config)

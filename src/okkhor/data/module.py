@@ -166,7 +166,8 @@ class ImageData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         batches = self.train_batches(*self._ranks())
         self._continue(batches)
-        return self._loader(batches, self.augmentation)
+        dataset = ImageDataset(self.images, self.store.labels, augmentation=self.augmentation, seed=self.seed)
+        return self._loader(batches, dataset)
 
     def val_dataloader(self) -> DataLoader:
         return self.loader_of(self.rows("val"), *self._ranks())
@@ -176,22 +177,21 @@ class ImageData(pl.LightningDataModule):
         if not len(rows):
             raise InputError(f"data.split: no images in this part of {self.store.path}")
         batch_size = max(1, 2 * self.batch_size // ranks)
-        return self._loader(EpochBatches(rows, batch_size, shuffle=False, seed=0, rank=rank, ranks=ranks))
+        return self._loader(
+            EpochBatches(rows, batch_size, shuffle=False, seed=0, rank=rank, ranks=ranks), self._in_order()
+        )
 
     def loader_of_images(self, store: Store) -> DataLoader:
         """Every image of another store, such as the test images, which may have no labels."""
         rows = np.arange(len(store.images))
-        return self._loader(EpochBatches(rows, 2 * self.batch_size, shuffle=False, seed=0), store=store)
+        return self._loader(EpochBatches(rows, 2 * self.batch_size, shuffle=False, seed=0), self._in_order(store))
 
-    def _loader(
-        self, batches: EpochBatches, augmentation: ImageAugmentation | None = None, store: Store | None = None
-    ) -> DataLoader:
+    def _in_order(self, store: Store | None = None) -> ImageDataset:
+        """The images of a store, by default the data's own, as they are."""
         images = self.images if store is None else resized_images(store, self.size, crop=self.crop)
-        return self._loader_over(
-            ImageDataset(images, (store or self.store).labels, augmentation=augmentation, seed=self.seed), batches
-        )
+        return ImageDataset(images, (store or self.store).labels)
 
-    def _loader_over(self, dataset: Dataset, batches: EpochBatches) -> DataLoader:
+    def _loader(self, batches: EpochBatches, dataset: Dataset) -> DataLoader:
         workers = worker_count(self.workers, self._on_cpu())
         return DataLoader(
             dataset,

@@ -135,7 +135,7 @@ class PretrainData(ImageData):
         batches = self.train_batches(*self._ranks())
         self._continue(batches)
         assert self.augmentation is not None
-        return self._loader_over(ViewsDataset(self.unlabelled_images, self.augmentation, self.seed), batches)
+        return self._loader(batches, ViewsDataset(self.unlabelled_images, self.augmentation, self.seed))
 
     def val_dataloader(self) -> list[DataLoader]:
         """The labelled training images that are compared with, then the validation fold."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from okkhor.errors import InputError
 from okkhor.heads import Heads
+from okkhor.models.pretraining.method import trains_features
 from okkhor.runs import Run
 from okkhor.training.pretraining import is_pretraining
 
@@ -31,8 +32,8 @@ def initialize(net: nn.Module, heads: Heads, config: DictConfig) -> tuple[str, d
     run = Run.open(config.model.init_from)
     before, path = run.config(), run.checkpoint()
     given = _weights(run, key)
-    body = {name: value for name, value in given.items() if not name.startswith(HEADS)}
-    wanted = {name: value for name, value in net.state_dict().items() if not name.startswith(HEADS)}
+    body = {name: value for name, value in given.items() if trains_features(name)}
+    wanted = {name: value for name, value in net.state_dict().items() if trains_features(name)}
     if difference := _difference(wanted, body):
         raise InputError(
             f"{key}: its network differs, {difference}; expected model.backbone, options and pool as there"
@@ -82,17 +83,15 @@ def _difference(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> st
 
 def _same_heads(net: nn.Module, heads: Heads, before: DictConfig, given: Mapping[str, Tensor]) -> list[str]:
     """Names of the heads that decide the same here and there."""
-    mine, blocks = net.state_dict(), before.data.heads
+    blocks = before.data.heads
+    mine = {head.name: {k: v for k, v in net.state_dict().items() if _head_of(k) == head.name} for head in heads}
     return [
         head.name
         for head in heads
         if head.name in blocks
         and blocks[head.name].get("column", head.name) == head.column
-        and all(
-            name in given and given[name].shape == value.shape
-            for name, value in mine.items()
-            if _head_of(name) == head.name
-        )
+        and mine[head.name]
+        and all(name in given and given[name].shape == value.shape for name, value in mine[head.name].items())
     ]
 
 

@@ -113,7 +113,7 @@ def read_by_neighbors(
         batches: Iterable[Any] = track(loader, label, transient=True) if label else loader
         read = FeatureRows()
         for images, labels in batches:
-            read.add(module.net.features(images.to(device)), labels.to(device))
+            read.add(module(images.to(device)), labels.to(device))
         parts.append(read.take())
     module.train(was_training)
     (features, labels), (asked_features, _) = parts

@@ -21,8 +21,13 @@ class Method(nn.Module):
 
 
 def width(net: MultiHeadClassifier) -> int:
-    """The number of features that the network gives."""
-    return next(iter(net.head_layers.values())).in_features
+    """The number of features that the network gives: what the layers that read them, its last ones, take in."""
+    return [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1].in_features
+
+
+def trains_features(name: str) -> bool:
+    """Whether a tensor of a network's state is of what gives the features, and not of what reads them."""
+    return name.startswith(("backbone.", "pool."))
 
 
 def precise(features: Tensor) -> Tensor:

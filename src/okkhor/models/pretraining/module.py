@@ -13,7 +13,7 @@ from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.models.metrics import HeadsScore
 from okkhor.models.module import _mix, parameter_groups
 from okkhor.models.pretraining.knn import FeatureRows, knn_probabilities, without_padding
-from okkhor.models.pretraining.method import Method
+from okkhor.models.pretraining.method import Method, trains_features
 
 KNN = "knn_"  # before the names of scores: no head has read anything
 
@@ -21,7 +21,7 @@ KNN = "knn_"  # before the names of scores: no head has read anything
 class PretrainModule(pl.LightningModule):
     """Trains a network's features without labels and scores them by their nearest labelled neighbors.
 
-    heads: contract 3, what the score is of; net: its head layers are left as they are, untrained; method: the loss;
+    heads: contract 3, what the score is of; net: its heads are left as they are, untrained; method: the loss;
     optimizer, scheduler, schedule, weight_decay, seed: see `okkhor.models.module.ClassifierModule`; total_steps:
     optimizer steps of the whole run; neighbors: that vote. Logs `train/loss`, `val/knn_score`, `val/knn_recall_<head>`.
     """
@@ -43,7 +43,8 @@ class PretrainModule(pl.LightningModule):
         super().__init__()
         self.heads = heads
         self.net = net
-        self.net.head_layers.requires_grad_(False)  # DDP would wait for gradients that never come
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(trains_features(name))  # DDP would wait for gradients of heads that never come
         self.method = method
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
@@ -55,6 +56,10 @@ class PretrainModule(pl.LightningModule):
         self.train_loss = MeanMetric(nan_strategy="ignore")  # a loss that is NaN ends the run elsewhere
         self.score = HeadsScore(heads)
         self.rows = {"bank": FeatureRows(), "val": FeatureRows()}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images (B, 1, H, W), raw pixels, or views (B, 2, H, W) -> features (B or 2 B, C)."""
+        return self.net.features(images.flatten(0, 1).unsqueeze(1))
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # as in ClassifierModule: what a network draws is tied to (seed, step, rank)
@@ -75,7 +80,7 @@ class PretrainModule(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0) -> None:
         """batch: images uint8 (B, 1, H, W), labels int64 (B, heads); of the bank first, then of the fold."""
         images, labels = batch
-        self.rows["val" if dataloader_idx else "bank"].add(self.net.features(images), labels)
+        self.rows["val" if dataloader_idx else "bank"].add(self(images), labels)
 
     def on_validation_epoch_end(self) -> None:
         bank, asked = (self.rows[name].take() for name in ("bank", "val"))
