@@ -35,7 +35,7 @@ def build_module(config: DictConfig, heads: Heads, total_steps: int = 1) -> Clas
     optimizer = config.optimizer
     if is_pretraining(config):
         make = partial(_optimizer, optimizer), partial(_scheduler, config.scheduler, total_steps=total_steps)
-        return build_pretrain_module(config, heads, partial(build_net, config, heads), *make, total_steps)
+        return build_pretrain_module(config, heads, net, *make, total_steps)
     batch_augmentation: BatchAugmentation | None = build(config.aug.batch, "aug.batch") if config.aug.batch else None
     return ClassifierModule(
         heads,

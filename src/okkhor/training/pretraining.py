@@ -67,14 +67,12 @@ def build_pretrain_data(config: DictConfig) -> PretrainData:
 def build_pretrain_module(
     config: DictConfig,
     heads: Heads,
-    build_net: Callable[[], nn.Module],
+    net: nn.Module,
     optimizer: Callable[[list[dict[str, Any]]], torch.optim.Optimizer],
     scheduler: Callable[[torch.optim.Optimizer], Any],
     total_steps: int = 1,
 ) -> PretrainModule:
     """The network with the method's parts, optimizer and schedule, ready to be fitted."""
-    check_pretraining(config)
-    net = build_net()
     if not isinstance(net, MultiHeadClassifier):
         raise InputError(f"model._target_: {config.model._target_} cannot be pretrained; expected MultiHeadClassifier")
     return PretrainModule(
