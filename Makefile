@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP_ARGS ?=
 # Options of the run: make train ARGS="model=resnet18 trainer.max_epochs=3"
 ARGS ?=
+# The competition's files for make bench-pretraining
+DATA ?=
 # What make serve puts online: RUN= a run directory (the newest), FORMAT= of its bundle, SERVE_ARGS= more of serve/start.py
 RUN ?=
 FORMAT ?= onnx
@@ -14,10 +16,10 @@ DEMO_ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench bench-scaling serve demo stop setup-system setup-servers clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling bench-pretraining serve demo stop setup-system setup-servers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment .venv with everything in it (PIP_ARGS=… goes to pip)
 
@@ -64,6 +66,9 @@ bench: $(STAMP) ## measure: input pipeline, Lightning's share, Parquet ingest, s
 
 bench-scaling: $(STAMP) ## measure: two processes against one, memory of several
 	$(BIN)/python scripts/benchmark.py --only scaling,memory --rows 20000 --rounds 3 --out reports/bench-scaling.json
+
+bench-pretraining: $(STAMP) ## compare pretrainings on the competition's files (DATA=…), half an hour; goes on where it stopped
+	$(BIN)/python scripts/compare_pretraining.py $(DATA)
 
 serve: $(STAMP) ## put a run online with TorchServe (RUN=… FORMAT=…), http://127.0.0.1:8080
 	$(BIN)/python serve/start.py $(if $(RUN),--run $(RUN)) --format $(FORMAT) $(SERVE_ARGS)

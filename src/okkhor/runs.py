@@ -150,8 +150,11 @@ class Run:
         if self.path.is_dir() and not any((self.path / "checkpoints").iterdir()):
             shutil.rmtree(self.path)
 
-    def write_provenance(self, data: Mapping[str, Any]) -> None:
-        """Write provenance.yaml: what made this run; a resumed run keeps its first. `data`: what it was trained on."""
+    def write_provenance(self, data: Mapping[str, Any], init_from: Mapping[str, Any] | None = None) -> None:
+        """Write provenance.yaml: what made this run; a resumed run keeps its first.
+
+        data: what it was trained on; init_from: the run whose weights it started from, and which of them.
+        """
         path = self.path / "provenance.yaml"
         if path.exists():
             return
@@ -167,6 +170,7 @@ class Run:
             },
             "packages": {name: _version(name) for name in PACKAGES},
             "data": dict(data),
+            **({"init_from": dict(init_from)} if init_from else {}),
         }
         write_atomically(path, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
 
@@ -175,8 +179,8 @@ def portable(config: DictConfig) -> DictConfig:
     """Resolve every value of a configuration but those that say where things lie on this machine.
 
     `paths.*` and any value that refers to `${paths.…}` or the environment keep their reference; a relative
-    `data.dir`, `data.store` or `data.synthetic_dir` that was typed in becomes absolute, since a run is resumed from
-    anywhere.
+    `data.dir`, `data.store`, `data.synthetic_dir` or `model.init_from` that was typed in becomes absolute, since a run
+    is resumed from anywhere.
     """
     raw = OmegaConf.to_container(config, resolve=False)
     resolved = OmegaConf.to_container(config, resolve=True)
@@ -190,10 +194,10 @@ def portable(config: DictConfig) -> DictConfig:
         return before if refers or inside_paths else after
 
     chosen = choose(raw, resolved, False)
-    for key in ("dir", "store", "synthetic_dir"):
-        value = (chosen.get("data") or {}).get(key)
+    for group, key in (("data", "dir"), ("data", "store"), ("data", "synthetic_dir"), ("model", "init_from")):
+        value = (chosen.get(group) or {}).get(key)
         if isinstance(value, str) and not value.startswith("${") and "://" not in value:
-            chosen["data"][key] = str(Path(value).expanduser().absolute())
+            chosen[group][key] = str(Path(value).expanduser().absolute())
     return OmegaConf.create(chosen)
 
 

@@ -34,7 +34,7 @@ def assign_folds(labels: np.ndarray, folds: int = FOLDS, seed: int = SEED) -> np
         raise InputError(f"data.folds: expected at least 2, got {folds}")
     if len(labels) < folds:
         raise InputError(f"data.folds: {folds} folds of {len(labels)} images; expected at most as many folds as images")
-    one_hot = np.concatenate([_one_hot(labels[:, head]) for head in range(labels.shape[1])], axis=1)
+    one_hot = np.concatenate([one_hot_labels(labels[:, head]) for head in range(labels.shape[1])], axis=1)
     assigned = np.empty(len(labels), np.int64)
     splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
     for fold, (_, rows) in enumerate(splitter.split(one_hot, one_hot)):
@@ -96,7 +96,7 @@ def _labels(store: Store) -> np.ndarray:
     return store.labels
 
 
-def _one_hot(labels: np.ndarray) -> np.ndarray:
+def one_hot_labels(labels: np.ndarray) -> np.ndarray:
     """bool (N, K); at least two classes wide, without which the stratifier sees no multilabel problem."""
     return labels[:, None] == np.arange(max(2, labels.max() + 1))
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, start_worker
 from okkhor.data.joined import Joined
@@ -31,11 +31,12 @@ class ImageData(pl.LightningDataModule):
     rendered when they are not there yet; store: a packed store to read instead, without the sources; heads: the
     heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
     batches have; crop: cut to the ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen`
-    whole graphemes; batch_size: of all ranks together; drop_last: leave out the training images that do not fill a
-    batch; workers: a number or `auto`; synthetic: what is rendered (`source=synthetic`, and `synthetic_fraction`);
-    synthetic_fraction: share of rendered images in each training epoch, besides all real ones, drawn anew each time
-    from those in `synthetic_dir`, and augmented alike; progressive: {epoch: size}, the size of training images until
-    that epoch, and so on; after the last it is `size`, which validation always has.
+    whole graphemes; label_fraction: share of the training images that keep their labels, drawn from (fold_seed,
+    fold), the others take no part; batch_size: of all ranks together; drop_last: leave out the training images that
+    do not fill a batch; workers: a number or `auto`; synthetic: what is rendered (`source=synthetic`, and
+    `synthetic_fraction`); synthetic_fraction: share of rendered images in each training epoch, besides all real ones,
+    drawn anew each time from those in `synthetic_dir`, and augmented alike; progressive: {epoch: size}, the size of
+    training images until that epoch, and so on; after the last it is `size`, which validation always has.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ImageData(pl.LightningDataModule):
         fold: int = 0,
         folds: int = 5,
         fold_seed: int = 0,
+        label_fraction: float = 1.0,
         batch_size: int = 64,
         drop_last: bool = True,
         workers: int | str = "auto",
@@ -80,6 +82,7 @@ class ImageData(pl.LightningDataModule):
         self.raw_size, self.size = (raw_size[0], raw_size[1]), (size[0], size[1])
         self.crop = crop
         self.split, self.fold, self.folds, self.fold_seed = split, fold, folds, fold_seed
+        self.label_fraction = label_fraction
         self.batch_size, self.drop_last, self.workers = batch_size, drop_last, workers
         self.synthetic = dict(synthetic or {})
         self.synthetic_fraction, self.synthetic_dir = synthetic_fraction, synthetic_dir
@@ -95,7 +98,7 @@ class ImageData(pl.LightningDataModule):
         """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work."""
         store = self.store
         if store.labels is not None and len(store.images):
-            _ = self.validation_rows
+            _ = self.rows("train")
         for size in (self.size, *self.progressive.values()):
             self._training_images(size)
 
@@ -143,6 +146,17 @@ class ImageData(pl.LightningDataModule):
             return split_unseen(self.store, self.fold, self.folds, self.fold_seed)
         return folds_of(self.store, self.folds, self.fold_seed) == self.fold
 
+    @cached_property
+    def training_rows(self) -> np.ndarray:
+        """Row numbers of the training images that keep their labels."""
+        rows = np.flatnonzero(~self.validation_rows)
+        if self.label_fraction >= 1:
+            return rows
+        from okkhor.data.labelled import labelled_share
+
+        assert self.store.labels is not None
+        return rows[labelled_share(self.store.labels[rows], self.label_fraction, [self.fold_seed, self.fold])]
+
     def rows(self, part: str, seen: set[tuple[int, ...]] | None = None) -> np.ndarray:
         """Row numbers of a part: `train`, `val`, `all`, or `unseen`: label combinations that training lacked.
 
@@ -152,8 +166,7 @@ class ImageData(pl.LightningDataModule):
         if part == "all" or (part == "unseen" and seen is not None):
             candidates = np.arange(len(self.store.images))
         else:
-            held_out = self.validation_rows
-            candidates = np.flatnonzero(~held_out if part == "train" else held_out)
+            candidates = self.training_rows if part == "train" else np.flatnonzero(self.validation_rows)
         if part in ("train", "val", "all"):
             return candidates
         if part != "unseen":
@@ -241,7 +254,7 @@ class ImageData(pl.LightningDataModule):
             self._sized[size] = images
         return self._sized[size]
 
-    def _loader(self, batches: EpochBatches, dataset: ImageDataset) -> DataLoader:
+    def _loader(self, batches: EpochBatches, dataset: Dataset) -> DataLoader:
         workers = worker_count(self.workers, self._on_cpu())
         return DataLoader(
             dataset,

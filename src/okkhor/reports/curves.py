@@ -74,8 +74,13 @@ class Line:
     width: float
 
 
-def draw_curves(metrics: dict[str, Curve], heads: Heads) -> Figure | None:
-    """Loss over learning rate on the left, score and recall per head on the right; None where none was logged."""
+def draw_curves(metrics: dict[str, Curve], heads: Heads, *, by_neighbors: bool = False) -> Figure | None:
+    """Loss over learning rate on the left, score and recall per head on the right; None where none was logged.
+
+    by_neighbors: the scores are those of a pretraining, `val/knn_…`.
+    """
+    if by_neighbors:
+        metrics = {name.replace("val/knn_", "val/"): curve for name, curve in metrics.items()}
     per_epoch = steps_per_epoch(metrics)
 
     def lines(*wanted: tuple[str, str, str, float]) -> list[Line]:
@@ -97,12 +102,12 @@ def draw_curves(metrics: dict[str, Curve], heads: Heads) -> Figure | None:
         return None
 
     figure = style.new_figure(4.8)
-    style.title(figure, *_finding(metrics, per_epoch))
+    style.title(figure, *_finding(metrics, per_epoch, "Score by neighbors" if by_neighbors else "Validation score"))
     unit = "epoch" if per_epoch else "step"
     last = max(float(line.x[-1]) for line in losses + scores)
     limits = (0, max(last, 1))
     left = style.inches(figure, 0.75, 1.25, 3.2, 2.05 if rates else 3.0)
-    _draw(left, losses, "loss (nats)", limits, _span(losses))
+    _draw(left, losses, "loss" if by_neighbors else "loss (nats)", limits, _span(losses))
     right = style.inches(figure, 5.45, 1.25, 3.1, 3.0)
     _draw(right, scores, "macro recall", limits, (_span(scores, 0.1)[0], 1.0))
     bottom = [left, right]
@@ -119,18 +124,18 @@ def draw_curves(metrics: dict[str, Curve], heads: Heads) -> Figure | None:
     return figure
 
 
-def _finding(metrics: dict[str, Curve], per_epoch: float | None) -> tuple[str, str]:
-    """Title and note: the best validation score and when it was reached."""
+def _finding(metrics: dict[str, Curve], per_epoch: float | None, name: str = "Validation score") -> tuple[str, str]:
+    """Title and note: the best validation score and when it was reached; name: what the score is called."""
     if "val/score" not in metrics:
         return "Learning curves", "No validation score was logged."
     steps, scores = metrics["val/score"]
     best = int(scores.argmax())
     if not per_epoch:
-        return f"Validation score {scores[best]:.3f}, reached at step {int(steps[best]):,}", ""
+        return f"{name} {scores[best]:.3f}, reached at step {int(steps[best]):,}", ""
     at, last = (round((int(steps[k]) + 1) / per_epoch) for k in (best, -1))
     when = "in the last epoch" if at == last else f"in epoch {at} of {last}"
     note = f"{round(per_epoch):,} optimizer steps an epoch. Train values are taken while training, on augmented images."
-    return f"Validation score {scores[best]:.3f}, reached {when}", note
+    return f"{name} {scores[best]:.3f}, reached {when}", note
 
 
 def _span(lines: list[Line], grain: float = 0.0) -> tuple[float, float]:

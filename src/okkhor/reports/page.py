@@ -69,19 +69,21 @@ def write_page(
     parts: Mapping[str, list[HeadResult]],
     naming: Naming,
     pictures: list[Path],
+    by_neighbors: bool = False,
 ) -> Path:
     """Write the page.
 
     results: on all images; parts: on parts of them, by the combinations of their labels, or none; pictures: PNG files
-    beside the page, shown in their order.
+    beside the page, shown in their order; by_neighbors: of a pretraining.
     """
+    reader = "the neighbors of each image, by this run's features," if by_neighbors else "this run's best checkpoint"
     run = "/".join(run_dir.resolve().parts[-2:])
     links = ['<a href="#combinations">Label combinations</a>'] if parts else []
     links += [f'<a href="#{p.stem}">{_ABOUT[p.stem][0]}</a>' for p in pictures]
     links.append('<a href="#classes">Every class</a>')
     body = "\n".join(
         [
-            f"<header><h1>{escape(run)}</h1><p>What this run's best checkpoint read right and wrong, "
+            f"<header><h1>{escape(run)}</h1><p>What {reader} read right and wrong, "
             f"on {len(results[0].labels):,} labelled images.</p><nav>{''.join(links)}</nav></header>",
             _numbers(results),
             *([_combinations(parts)] if parts else []),

@@ -53,30 +53,31 @@ def write_report(
     heads: Heads,
     names: Mapping[str, Sequence[str]] | None = None,
     compose: Callable[[Sequence[int]], str] | None = None,
+    by_neighbors: bool = False,
 ) -> list[Path]:
     """Write `<run_dir>/report/`: pictures, recall.csv and index.html that shows them. Returns the files written.
 
     names: head name -> text of each class (default: its number); compose: labels of all heads -> text of the whole,
-    ValueError where there is none. The learning curves come from `<run_dir>/logs/metrics.csv`, and are left out where
-    it is absent or holds none.
+    ValueError where there is none; by_neighbors: the readings are the vote of the nearest labelled images, of a
+    pretraining that logs `val/knn_score`. The learning curves come from `<run_dir>/logs/metrics.csv`, and are left
+    out where it is absent or holds none.
     """
     assert readings.labels.shape[1] == len(readings.probabilities) == len(heads), "one column of labels a head"
     naming, results = Naming(names, compose), readings.results(heads)
     report = run_dir / "report"
     report.mkdir(parents=True, exist_ok=True)
+    curves = read_metrics(run_dir / "logs" / "metrics.csv")
     figures = {
-        "learning_curves": draw_curves(read_metrics(run_dir / "logs" / "metrics.csv"), heads),
+        "learning_curves": draw_curves(curves, heads, by_neighbors=by_neighbors),
         "misread": draw_misread(readings.images, results, readings.probabilities, naming),
         "recall": draw_recall(results, naming),
         "confusion": draw_confusion(results, naming),
     }
     pictures = [style.save(figure, report / f"{name}.png") for name, figure in figures.items() if figure]
     table = write_csv(results, naming, report / "recall.csv")
-    return [
-        *pictures,
-        table,
-        write_page(report / "index.html", run_dir, results, readings.parts(heads), naming, pictures),
-    ]
+    parts = readings.parts(heads)
+    page = write_page(report / "index.html", run_dir, results, parts, naming, pictures, by_neighbors)
+    return [*pictures, table, page]
 
 
 def report_images(run_dir: Path) -> dict[str, Path]:

@@ -20,7 +20,8 @@ def result_table(metrics: Mapping[str, float], heads: Heads, *, run_dir: Path, s
     """What a run came to, for a console of any width: score, recall per head, loss, time, and where it lies.
 
     metrics: as in metrics.json, `val/score`, `val/recall_<head>`, `val/score_seen`, `val/loss`, with `test/…` beside
-    them where there are such, and `epochs`; any may be missing. seconds: wall time of the run, None where unknown.
+    them where there are such, or a pretraining's `val/knn_score` and `val/knn_recall_<head>`; and `epochs`; any may be
+    missing. seconds: wall time of the run, None where unknown.
     """
     return ResultTable(metrics, heads, run_dir, seconds)
 
@@ -42,7 +43,8 @@ class ResultTable:
         page = self.run_dir / "report" / "index.html"
         if page.is_file():
             yield from _uncut("pictures  ", shlex.quote(str(_shown(page))))
-        yield from _uncut("next      ", f"python scripts/evaluate.py {run}")
+        step = "train.py model.init_from=" if "val/knn_score" in self.metrics else "scripts/evaluate.py "
+        yield from _uncut("next      ", f"python {step}{run}")
 
     def _numbers(self) -> Table:
         splits = [split for split in ("val", "test") if any(name.startswith(f"{split}/") for name in self.metrics)]
@@ -53,9 +55,10 @@ class ResultTable:
             table.add_column(split, justify="right", header_style="dim", no_wrap=True)
         table.add_column("", style="dim")
         names = ["score", *(f"recall_{head.name}" for head in self.heads), "score_seen", "score_unseen", "loss"]
-        notes = ["weighted macro recall", *_weights(self.heads), *(self._part(p, splits) for p in PARTS), ""]
+        by = " of nearest neighbors" if "val/knn_score" in self.metrics else ""
+        notes = [f"weighted macro recall{by}", *_weights(self.heads), *(self._part(p, splits) for p in PARTS), ""]
         for name, note in zip(names, notes, strict=True):
-            values = [self.metrics.get(f"{split}/{name}") for split in splits]
+            values = [self.metrics.get(f"{split}/{name}", self.metrics.get(f"{split}/knn_{name}")) for split in splits]
             part = name.removeprefix("score_")
             if any(value is not None for value in values) or (part in PARTS and note):
                 cells = ["" if value is None else f"{value:.4f}" for value in values]

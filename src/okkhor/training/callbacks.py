@@ -155,7 +155,8 @@ class Bar(RichProgressBar):
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         metrics = trainer.callback_metrics
-        shown = {"loss": metrics.get("train/loss_step"), "val/score": metrics.get("val/score")}
+        shown = {name: metrics.get(name) for name in ("val/score", "val/knn_score")}
+        shown = {"loss": metrics.get("train/loss_step"), **shown}
         values: dict[str, Any] = {name: f"{float(value):.3f}" for name, value in shown.items() if value is not None}
         values["images/s"] = f"{self.speed.images_per_second:.0f}"
         values["left"] = clock(self.speed.seconds_left)
@@ -172,15 +173,17 @@ class EpochLines(Callback):
         if not trainer.is_global_zero:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        by = "val/knn_" if "val/knn_score" in metrics else "val/"  # a pretraining has no heads that read
         recalls = ", ".join(
-            f"{name.removeprefix('val/recall_')} {value:.3f}"
+            f"{name.removeprefix(f'{by}recall_')} {value:.3f}"
             for name, value in metrics.items()
-            if name.startswith("val/recall_")
+            if name.startswith(f"{by}recall_")
         )
-        score = f"val/score {metrics['val/score']:.4f} ({recalls})" if "val/score" in metrics else "not validated"
-        loss = metrics.get("val/loss", float("nan"))
+        score = f"{by}score {metrics[f'{by}score']:.4f} ({recalls})" if f"{by}score" in metrics else "not validated"
+        of = "val/loss" if by == "val/" else "train/loss_step"
+        loss = metrics.get(of, float("nan"))
         print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  val/loss {loss:.3f}"
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {of} {loss:.3f}"
             f"  {score}  {self.speed.images_per_second:.0f} images/s  left {clock(self.speed.seconds_left)}",
             flush=True,
         )

@@ -86,6 +86,7 @@ def _description(run: Run, config: DictConfig, data: ImageData) -> dict[str, Any
     names, compose = class_texts(heads, data.store)
     block = {head.name: {"column": head.column, "classes": head.classes, "weight": head.weight} for head in heads}
     model: Any = OmegaConf.to_container(config.model, resolve=True)
+    model.pop("init_from", None)  # a folder of this machine: the bundle's weights are whole without it
     metrics = run.path / "metrics.json"
     return {
         "name": "okkhor" if config.name == "default" else config.name.replace("/", "-"),

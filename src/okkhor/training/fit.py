@@ -13,13 +13,18 @@ from rich.console import Console
 from okkhor.data.module import ImageData, among, limited
 from okkhor.errors import InputError, StoppedError
 from okkhor.models.module import ClassifierModule
+from okkhor.models.pretraining.module import PretrainModule
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.callbacks import build_callbacks
 from okkhor.training.decision import MOST_IMAGES, fit_powers, write_powers
+from okkhor.training.initial import initialize
 from okkhor.training.loggers import build_loggers, finish, log_pictures
+from okkhor.training.pretraining import read_by_neighbors, score_by_neighbors
 from okkhor.training.scoring import read, readings, score
 from okkhor.training.trainers import as_trained, build_trainer
+
+Module = ClassifierModule | PretrainModule
 
 
 def fit(run: Run, config: DictConfig) -> float:
@@ -41,9 +46,17 @@ def fit(run: Run, config: DictConfig) -> float:
         data = build_data(config)
         data.prepare_data()  # every rank: the first builds under a lock, the others find it built
         module = build_module(config, data.heads, total_steps(trainer, data), data.train_labels)
+        origin = None if resumed else initialize(module.net, data.heads, config)  # a checkpoint holds what came of it
+        if origin is not None and isinstance(module, PretrainModule):
+            module.method.start_from(module.net)
         if trainer.is_global_zero:
+            if origin is not None:
+                print(origin[0], flush=True)
             known = {"dir": data.dir, "store": str(data.store.path), "identity": data.store.key}
-            run.write_provenance(known | ({"synthetic": data.rendered.key} if data.synthetic_fraction else {}))
+            run.write_provenance(
+                known | ({"synthetic": data.rendered.key} if data.synthetic_fraction else {}),
+                init_from=origin[1] if origin is not None else None,
+            )
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
         metrics = _conclude(run, config, trainer, module, data, started) if trainer.is_global_zero else {}
     except SIGTERMException:  # Lightning's, at the end of an epoch, whose checkpoint has been written
@@ -67,27 +80,34 @@ def total_steps(trainer: pl.Trainer, data: ImageData) -> int:
 
 
 def _conclude(
-    run: Run, config: DictConfig, trainer: pl.Trainer, module: ClassifierModule, data: ImageData, started: float
+    run: Run, config: DictConfig, trainer: pl.Trainer, module: Module, data: ImageData, started: float
 ) -> dict[str, float]:
     """Score the best checkpoint on the validation rows of one process: exact, and equal for any number of ranks."""
     epochs = trainer.current_epoch
     if run.best.is_file():
         load_weights(module, run)
-    rows, most = data.rows("val"), MOST_IMAGES
+    rows, most = data.rows("val"), None
     if isinstance(limit := config.trainer.get("limit_val_batches"), int) or config.trainer.get("fast_dev_run"):
-        rows = rows[: (limit or 1) * 2 * data.batch_size]
-        most = len(rows)
+        most = (limit or 1) * 2 * data.batch_size
+        rows = rows[:most]
     device = trainer.strategy.root_device
-    if powers := fit_powers(module, data, device, epoch=config.trainer.max_epochs, most=most):
-        if run.best.is_file():
-            write_powers(module, run)
-        print("power of the class prior: " + ", ".join(f"{k} {v:g}" for k, v in powers.items()), flush=True)
     label = "scoring" if config.callbacks.progress and Console().is_terminal else ""
-    probabilities = read(module, data.loader_of(rows), device, label)
-    seen = among(data.labels_of(rows), data.combinations("train"))
-    found = readings(data.store, rows, probabilities, seen)
-    metrics: dict[str, float] = {f"val/{k}": v for k, v in score(module, probabilities, found.labels, seen).items()}
-    metrics |= {f"power/{head}": power for head, power in (powers or {}).items()}
+    metrics: dict[str, float]
+    if pretraining := isinstance(module, PretrainModule):
+        probabilities = read_by_neighbors(module, data, rows, device, label, most)
+        found = readings(data.store, rows, probabilities)
+        metrics = score_by_neighbors(module, probabilities, found.labels)
+    else:
+        powers = fit_powers(module, data, device, epoch=config.trainer.max_epochs, most=most or MOST_IMAGES)
+        if powers:
+            if run.best.is_file():
+                write_powers(module, run)
+            print("power of the class prior: " + ", ".join(f"{k} {v:g}" for k, v in powers.items()), flush=True)
+        probabilities = read(module, data.loader_of(rows), device, label)
+        seen = among(data.labels_of(rows), data.combinations("train"))
+        found = readings(data.store, rows, probabilities, seen)
+        metrics = {f"val/{k}": v for k, v in score(module, probabilities, found.labels, seen).items()}
+        metrics |= {f"power/{head}": power for head, power in (powers or {}).items()}
     seconds = time.monotonic() - started
     metrics |= {"epochs": epochs, "seconds": round(seconds, 1), "images/validation": len(rows)}
     metrics["objective"] = _objective(config.objective, metrics, trainer)
@@ -99,7 +119,7 @@ def _conclude(
         for logger in trainer.loggers:
             logger.save()
         names, compose = class_texts(data.heads, data.store)
-        write_report(run.path, found, data.heads, names, compose)
+        write_report(run.path, found, data.heads, names, compose, by_neighbors=pretraining)
         log_pictures(trainer.loggers, report_images(run.path), trainer.global_step)
     from okkhor.reports.table import result_table
 
@@ -115,7 +135,7 @@ def _objective(name: str, metrics: dict[str, float], trainer: pl.Trainer) -> flo
     raise InputError(f"objective: no metric {name!r} in this run; expected one of {', '.join(sorted(metrics))}")
 
 
-def load_weights(module: ClassifierModule, run: Run) -> None:
+def load_weights(module: pl.LightningModule, run: Run) -> None:
     """Load the run's checkpoint (best, else last) into a module, tensors only."""
     path = run.checkpoint()
     try:

@@ -49,6 +49,7 @@ def integer_or_auto(least: int) -> Check:
 
 BOOLEAN: Check = (lambda v: isinstance(v, bool), "true or false")
 POSITIVE: Check = (lambda v: _is_number(v) and v > 0, "a number above 0")
+SHARE: Check = (lambda v: _is_number(v) and 0 < v <= 1, "a share above 0, at most 1")
 FOLDER_NAME: Check = (
     lambda v: isinstance(v, str | int) and re.fullmatch(r"[\w.,=+-]+(/[\w.,=+-]+)*", str(v)) is not None,
     "a folder name of letters, digits and . , = + - _",
@@ -79,6 +80,7 @@ CHECKS: dict[str, Check] = {
     "data.fold": integer(0),
     "data.folds": integer(2),
     "data.fold_seed": integer(0),
+    "data.label_fraction": SHARE,
     "data.split": choice("fold", "unseen"),
     "data.size": TWO_SIZES,
     "data.raw_size": TWO_SIZES,
@@ -105,6 +107,10 @@ CHECKS: dict[str, Check] = {
     "model.loss.share": (lambda v: _is_number(v) and 0 < v <= 1, "a share above 0 to 1"),
     "model.loss.beta": number(0, 1),
     "model.loss.power": number(0),
+    "model.init_from": (lambda v: v is None or isinstance(v, str), "a run directory, or null"),
+    "pretrain.bank": integer(1),
+    "pretrain.neighbors": integer(1),
+    "pretrain.test_images": BOOLEAN,
     "optimizer.lr": POSITIVE,
     "optimizer.weight_decay": number(0),
     "scheduler.warmup": number(0, 1),

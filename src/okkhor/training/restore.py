@@ -12,6 +12,7 @@ from okkhor.models.module import ClassifierModule
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.fit import load_weights
+from okkhor.training.pretraining import refuse_pretraining
 
 CHANGEABLE = ("data.dir", "data.store", "data.batch_size", "data.workers", "data.cache_dir", "model.tta")
 
@@ -20,9 +21,10 @@ def restored_config(run: Run, overrides: Sequence[str]) -> DictConfig:
     """The run's configuration with what a reader may change: where data lies and how it is read, `paths.*`, views.
 
     Files that are given for a run trained on rendered images are read as the competition's files, not rendered.
-    Raises InputError for any other option.
+    Raises InputError for any other option, and for a pretraining, which has no trained heads.
     """
     config = run.config()
+    refuse_pretraining(run, config)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not (key in CHANGEABLE or key.startswith("paths.")):
