@@ -53,12 +53,13 @@ def write_report(
     heads: Heads,
     names: Mapping[str, Sequence[str]] | None = None,
     compose: Callable[[Sequence[int]], str] | None = None,
+    remark: str = "",
 ) -> list[Path]:
     """Write `<run_dir>/report/`: pictures, recall.csv and index.html that shows them. Returns the files written.
 
     names: head name -> text of each class (default: its number); compose: labels of all heads -> text of the whole,
     ValueError where there is none. The learning curves come from `<run_dir>/logs/metrics.csv`, and are left out where
-    it is absent or holds none.
+    it is absent or holds none. remark: a sentence that the page says below the score.
     """
     assert readings.labels.shape[1] == len(readings.probabilities) == len(heads), "one column of labels a head"
     naming, results = Naming(names, compose), readings.results(heads)
@@ -75,7 +76,7 @@ def write_report(
     return [
         *pictures,
         table,
-        write_page(report / "index.html", run_dir, results, readings.parts(heads), naming, pictures),
+        write_page(report / "index.html", run_dir, results, readings.parts(heads), naming, pictures, remark),
     ]
 
 

@@ -16,7 +16,7 @@ from okkhor.models.module import ClassifierModule
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.callbacks import build_callbacks
-from okkhor.training.decision import MOST_IMAGES, fit_powers, write_powers
+from okkhor.training.decision import MOST_IMAGES, fit_powers, remark, write_powers
 from okkhor.training.loggers import build_loggers, finish, log_pictures
 from okkhor.training.scoring import read, readings, score
 from okkhor.training.trainers import as_trained, build_trainer
@@ -97,7 +97,7 @@ def _conclude(
         for logger in trainer.loggers:
             logger.save()
         names, compose = class_texts(data.heads, data.store)
-        write_report(run.path, found, data.heads, names, compose)
+        write_report(run.path, found, data.heads, names, compose, remark(module))
         log_pictures(trainer.loggers, report_images(run.path), trainer.global_step)
     from okkhor.reports.table import result_table
 
