@@ -70,7 +70,9 @@ def test_a_run_that_is_read_again_decides_as_it_was_scored_and_argmax_is_untouch
 
 
 def test_with_a_number_every_epoch_is_scored_by_the_rule(compose):
-    run = trained(compose, "number", "model.decision=prior_corrected", "model.power=0.8")
+    run = trained(compose, "number", "model.decision=prior_corrected", "model.power=0.8", "callbacks.report=true")
+    page = (run.report / "index.html").read_text(encoding="utf-8")
+    assert "divided by the class prior to a power (root 0.8, vowel 0.8, consonant 0.8).<" in page
     assert max(logged_scores(run)) == pytest.approx(run.metrics()["val/score"], abs=1e-6)
     assert not any(name.startswith("power/") for name in run.metrics())
     powers = [value for name, value in state(run.best).items() if name.endswith(".power")]

@@ -70,11 +70,12 @@ def write_page(
     naming: Naming,
     pictures: list[Path],
     by_neighbors: bool = False,
+    remark: str = "",
 ) -> Path:
     """Write the page.
 
     results: on all images; parts: on parts of them, by the combinations of their labels, or none; pictures: PNG files
-    beside the page, shown in their order; by_neighbors: of a pretraining.
+    beside the page, shown in their order; by_neighbors: of a pretraining; remark: a sentence below the score.
     """
     reader = "the neighbors of each image, by this run's features," if by_neighbors else "this run's best checkpoint"
     run = "/".join(run_dir.resolve().parts[-2:])
@@ -85,7 +86,7 @@ def write_page(
         [
             f"<header><h1>{escape(run)}</h1><p>What {reader} read right and wrong, "
             f"on {len(results[0].labels):,} labelled images.</p><nav>{''.join(links)}</nav></header>",
-            _numbers(results),
+            _numbers(results, remark),
             *([_combinations(parts)] if parts else []),
             *(_picture(picture) for picture in pictures),
             _classes(results, naming),
@@ -107,7 +108,7 @@ def _share(value: float) -> str:
     return "n/a" if math.isnan(value) else f"{value:.4f}"
 
 
-def _numbers(results: list[HeadResult]) -> str:
+def _numbers(results: list[HeadResult], remark: str) -> str:
     """The score beside a table of the heads."""
     total = sum(r.head.weight for r in results)
     rows = "".join(
@@ -123,6 +124,7 @@ def _numbers(results: list[HeadResult]) -> str:
         if strangers
         else ""
     )
+    note += f'<p class="note">{escape(remark)}</p>' if remark else ""
     return (
         f'<section><div class="numbers"><div><div class="score">{_share(score(results))}</div>'
         "<p>score: macro recall, weighted</p></div>"
@@ -141,7 +143,7 @@ def _combinations(parts: Mapping[str, list[HeadResult]]) -> str:
         cells = "".join(f"<td>{_share(number)}</td>" for number in numbers)
         rows.append(
             f"<tr><td>{part}</td><td>{count:,}</td>"
-            + (cells or f'<td colspan="{len(heads) + 1}">no such image in this set</td>')
+            + (cells or f'<td class="name" colspan="{len(heads) + 1}">no such image in this set</td>')
             + "</tr>"
         )
     return (

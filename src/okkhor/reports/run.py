@@ -54,13 +54,14 @@ def write_report(
     names: Mapping[str, Sequence[str]] | None = None,
     compose: Callable[[Sequence[int]], str] | None = None,
     by_neighbors: bool = False,
+    remark: str = "",
 ) -> list[Path]:
     """Write `<run_dir>/report/`: pictures, recall.csv and index.html that shows them. Returns the files written.
 
     names: head name -> text of each class (default: its number); compose: labels of all heads -> text of the whole,
     ValueError where there is none; by_neighbors: the readings are the vote of the nearest labelled images, of a
-    pretraining that logs `val/knn_score`. The learning curves come from `<run_dir>/logs/metrics.csv`, and are left
-    out where it is absent or holds none.
+    pretraining that logs `val/knn_score`; remark: a sentence that the page says below the score. The learning curves
+    come from `<run_dir>/logs/metrics.csv`, and are left out where it is absent or holds none.
     """
     assert readings.labels.shape[1] == len(readings.probabilities) == len(heads), "one column of labels a head"
     naming, results = Naming(names, compose), readings.results(heads)
@@ -76,7 +77,7 @@ def write_report(
     pictures = [style.save(figure, report / f"{name}.png") for name, figure in figures.items() if figure]
     table = write_csv(results, naming, report / "recall.csv")
     parts = readings.parts(heads)
-    page = write_page(report / "index.html", run_dir, results, parts, naming, pictures, by_neighbors)
+    page = write_page(report / "index.html", run_dir, results, parts, naming, pictures, by_neighbors, remark)
     return [*pictures, table, page]
 
 

@@ -49,6 +49,16 @@ def fit_powers(
     return rule.powers
 
 
+def remark(module: ClassifierModule) -> str:
+    """What a report says of the network's decision rule; empty for argmax."""
+    rule = getattr(module.net, "decision", None)
+    if not isinstance(rule, PriorCorrection):
+        return ""
+    powers = ", ".join(f"{name} {power:g}" for name, power in rule.powers.items())
+    when = "; it was fitted after training, so the curves over the epochs are of plain argmax" * rule.to_be_fitted
+    return f"Posteriors are divided by the class prior to a power ({powers}){when}."
+
+
 def write_powers(module: ClassifierModule, run: Run) -> None:
     """Put the module's powers in place of those of the run's checkpoint (best, else last); the file is there whole."""
     path = run.checkpoint()

@@ -17,7 +17,7 @@ from okkhor.models.pretraining.module import PretrainModule
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.callbacks import build_callbacks
-from okkhor.training.decision import MOST_IMAGES, fit_powers, write_powers
+from okkhor.training.decision import MOST_IMAGES, fit_powers, remark, write_powers
 from okkhor.training.initial import initialize
 from okkhor.training.loggers import build_loggers, finish, log_pictures
 from okkhor.training.pretraining import read_by_neighbors, score_by_neighbors
@@ -119,7 +119,8 @@ def _conclude(
         for logger in trainer.loggers:
             logger.save()
         names, compose = class_texts(data.heads, data.store)
-        write_report(run.path, found, data.heads, names, compose, by_neighbors=pretraining)
+        told = "" if pretraining else remark(module)
+        write_report(run.path, found, data.heads, names, compose, by_neighbors=pretraining, remark=told)
         log_pictures(trainer.loggers, report_images(run.path), trainer.global_step)
     from okkhor.reports.table import result_table
 
