@@ -3,7 +3,7 @@ import torch
 from okkhor.heads import Heads
 from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.models.losses import CrossEntropy
-from okkhor.models.module import ClassifierModule, _mix, parameter_groups
+from okkhor.models.module import ClassifierModule, mix_seed, parameter_groups
 
 HEADS = Heads.from_config({"root": {"classes": 6, "weight": 2}, "vowel": {"classes": 4}})
 OPTIONS = {"widths": [8, 16], "blocks": [1, 0]}
@@ -36,6 +36,6 @@ def test_norms_biases_and_single_numbers_are_not_decayed():
 
 
 def test_seeds_of_steps_do_not_meet():
-    seeds = {_mix(seed, step, role) for seed in range(4) for step in range(500) for role in range(3)}
+    seeds = {mix_seed(seed, step, role) for seed in range(4) for step in range(500) for role in range(3)}
     assert len(seeds) == 4 * 500 * 3
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed, nn
 
@@ -11,12 +10,12 @@ from okkhor.augment.batch import BatchAugmentation, MixedLabels
 from okkhor.heads import Heads
 from okkhor.models.losses import HeadsLoss
 from okkhor.models.metrics import EpochMeter
-from okkhor.models.plateau import check_schedule, step_on_plateau
+from okkhor.models.plateau import SteppedHere, check_schedule, step_on_plateau
 
 Batch = tuple[Tensor, Tensor]  # images uint8 (B, 1, H, W), labels int64 (B, heads)
 
 
-class ClassifierModule(pl.LightningModule):
+class ClassifierModule(SteppedHere):
     """Trains a multi-head classifier and scores it.
 
     heads: contract 3; net: raw images (B, 1, H, W) -> logits of each head, and logits of label combinations where it
@@ -69,14 +68,14 @@ class ClassifierModule(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         # dropout and the like draw from the global generator: tied to (seed, step), so that a resumed run draws
         # what the uninterrupted one did; ranks differ, or their dropout masks would be copies of one another
-        torch.manual_seed(_mix(self.seed, self.global_step, 1 + self.global_rank))
+        torch.manual_seed(mix_seed(self.seed, self.global_step, 1 + self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels, weight = self._weighted(*batch)
         samples = int((labels[:, 0] >= 0).sum()) if weight is not None else len(labels)
         mixed: Tensor | MixedLabels = labels
         if self.batch_augmentation is not None:
-            generator = torch.Generator().manual_seed(_mix(self.seed, self.global_step, 0))
+            generator = torch.Generator().manual_seed(mix_seed(self.seed, self.global_step, 0))
             images, mixed = self.batch_augmentation(images, labels, generator)
         logits, whole = self._forward(images)
         combinations = None if whole is None else (whole, self.net.combinations.index_of(mixed))
@@ -97,10 +96,6 @@ class ClassifierModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         self._report("train", self.train_meter)
         step_on_plateau(self.trainer)
-
-    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
-        if metric is None:  # else it waits for a metric, and `step_on_plateau` has stepped it
-            scheduler.step()
 
     def on_validation_epoch_end(self) -> None:
         self._report("val", self.val_meter)
@@ -150,7 +145,7 @@ def parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]
     return [group for group in groups if group["params"]]
 
 
-def _mix(*words: int) -> int:
+def mix_seed(*words: int) -> int:
     """One 63-bit seed of several integers (splitmix64's finalizer, public domain), cheap enough for every step."""
     state = 0
     for word in words:

@@ -13,6 +13,17 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from okkhor.errors import InputError
 
 
+class SteppedHere(pl.LightningModule):
+    """A module whose schedules Lightning steps, but for those that wait for a metric.
+
+    It calls `step_on_plateau` at the end of each training epoch, once the epoch's metrics are logged.
+    """
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        if metric is None:
+            scheduler.step()
+
+
 def check_schedule(scheduler: Any, schedule: Mapping[str, Any]) -> None:
     """Raise InputError for a schedule on a metric that is stepped when there is none yet.
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
@@ -11,14 +10,15 @@ from torchmetrics import MeanMetric
 from okkhor.heads import Heads
 from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.models.metrics import HeadsScore
-from okkhor.models.module import _mix, parameter_groups
+from okkhor.models.module import mix_seed, parameter_groups
+from okkhor.models.plateau import SteppedHere, check_schedule, step_on_plateau
 from okkhor.models.pretraining.knn import FeatureRows, knn_probabilities, without_padding
 from okkhor.models.pretraining.method import Method, trains_features
 
 KNN = "knn_"  # before the names of scores: no head has read anything
 
 
-class PretrainModule(pl.LightningModule):
+class PretrainModule(SteppedHere):
     """Trains a network's features without labels and scores them by their nearest labelled neighbors.
 
     heads: contract 3, what the score is of; net: its heads are left as they are, untrained; method: the loss;
@@ -63,7 +63,7 @@ class PretrainModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # as in ClassifierModule: what a network draws is tied to (seed, step, rank)
-        torch.manual_seed(_mix(self.seed, self.global_step, 1 + self.global_rank))
+        torch.manual_seed(mix_seed(self.seed, self.global_step, 1 + self.global_rank))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """batch: views uint8 (B, 2, H, W), see `okkhor.data.pretraining`."""
@@ -97,6 +97,7 @@ class PretrainModule(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         self.log("train/loss", self.train_loss.compute())
         self.train_loss.reset()
+        step_on_plateau(self.trainer)
 
     def configure_optimizers(self) -> Any:
         trained = nn.ModuleList([self.net, self.method])
@@ -104,4 +105,5 @@ class PretrainModule(pl.LightningModule):
         if self.make_scheduler is None:
             return optimizer
         scheduler = self.make_scheduler(optimizer)
+        check_schedule(scheduler, self.schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **self.schedule}}
