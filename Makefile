@@ -11,10 +11,12 @@ RUN ?=
 FORMAT ?= onnx
 SERVE_ARGS ?=
 DEMO_ARGS ?=
+# Options of make bench-serve: BENCH_ARGS="--price-per-hour 0.10"
+BENCH_ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench bench-scaling serve demo stop setup-system setup-servers clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling bench-serve serve demo stop setup-system setup-servers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +66,9 @@ bench: $(STAMP) ## measure: input pipeline, Lightning's share, Parquet ingest, s
 
 bench-scaling: $(STAMP) ## measure: two processes against one, memory of several
 	$(BIN)/python scripts/benchmark.py --only scaling,memory --rows 20000 --rounds 3 --out reports/bench-scaling.json
+
+bench-serve: $(STAMP) ## measure: TorchServe, Multi Model Server, Ray Serve against the same network in process (BENCH_ARGS=…)
+	$(BIN)/python scripts/benchmark_serving.py $(BENCH_ARGS)
 
 serve: $(STAMP) ## put a run online with TorchServe (RUN=… FORMAT=…), http://127.0.0.1:8080
 	$(BIN)/python serve/start.py $(if $(RUN),--run $(RUN)) --format $(FORMAT) $(SERVE_ARGS)
