@@ -6,17 +6,19 @@ BIN := $(VENV)/bin
 PIP_ARGS ?=
 # Options of the run: make train ARGS="model=resnet18 trainer.max_epochs=3"
 ARGS ?=
-# The competition's files for make bench-pretraining
+# The competition's files for make bench-recipes and bench-pretraining
 DATA ?=
 # What make serve puts online: RUN= a run directory (the newest), FORMAT= of its bundle, SERVE_ARGS= more of serve/start.py
 RUN ?=
 FORMAT ?= onnx
 SERVE_ARGS ?=
 DEMO_ARGS ?=
+# Options of make bench-serve: BENCH_ARGS="--price-per-hour 0.10"
+BENCH_ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench bench-scaling bench-pretraining serve demo stop setup-system setup-servers clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling bench-serve bench-recipes bench-pretraining serve demo stop setup-system setup-servers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +68,12 @@ bench: $(STAMP) ## measure: input pipeline, Lightning's share, Parquet ingest, s
 
 bench-scaling: $(STAMP) ## measure: two processes against one, memory of several
 	$(BIN)/python scripts/benchmark.py --only scaling,memory --rows 20000 --rounds 3 --out reports/bench-scaling.json
+
+bench-serve: $(STAMP) ## measure: TorchServe, Multi Model Server, Ray Serve against the same network in process (BENCH_ARGS=…)
+	$(BIN)/python scripts/benchmark_serving.py $(BENCH_ARGS)
+
+bench-recipes: $(STAMP) ## measure what each augmentation, loss and trick is worth on the competition's files (DATA=…), hours; goes on
+	$(BIN)/python scripts/benchmark_recipes.py data.dir=$(DATA) --page docs/benchmarks.md
 
 bench-pretraining: $(STAMP) ## compare pretrainings on the competition's files (DATA=…), half an hour; goes on where it stopped
 	$(BIN)/python scripts/compare_pretraining.py $(DATA)

@@ -7,6 +7,7 @@ python train.py resume=runs/default/2026-11-22_20-18-00      continue a run or a
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import hydra
@@ -42,9 +43,11 @@ def start(config: DictConfig, overrides: list[str]) -> float:
     from okkhor.training.options import check_options
 
     check_options(config)
+    resumed = config.resume is not None
     run, config = open_run(config, overrides)
-    with run.discarded_if_refused():
-        return start_run(run, config, Path(__file__), passed_on(overrides) if config.resume else [])
+    # a run that was there before is its maker's, who still has to read in it why it was refused
+    with nullcontext() if resumed else run.discarded_if_refused():
+        return start_run(run, config, Path(__file__), passed_on(overrides) if resumed else [])
 
 
 def defaults() -> DictConfig:

@@ -4,7 +4,7 @@ python scripts/predict.py runs/default/2026-11-22_20-18-00 --data /data/bengalia
 python scripts/predict.py runs/default/2026-11-22_20-18-00 --data photos/                 # writes predictions.csv
 python scripts/predict.py runs/default/2026-11-22_20-18-00/bundle --data a.png b.png --format onnx_int8
 
-A run without a bundle gets one first, in <run>/bundle.
+A run without a bundle, or trained on since, gets one first, in <run>/bundle. A bundle is read without PyTorch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from okkhor.data.competition import CompetitionFiles
+    from okkhor.serving.bundle import Bundle
     from okkhor.serving.predictor import Predictor
 
 os.environ.setdefault("OKKHOR_ROOT", str(Path(__file__).resolve().parent.parent))
@@ -44,10 +46,14 @@ def main() -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from okkhor.errors import InputError
     from okkhor.serving.predictor import Predictor
 
-    tables, images = _sources(arguments.data)
-    bundle = _bundle(arguments.model)
+    try:
+        tables, images = _sources(arguments.data)
+    except ImportError as error:  # images are read without
+        raise InputError(f"--data: Parquet files cannot be read here ({error}); pip install pyarrow") from error
+    bundle = _bundle(arguments.model, arguments.format)
     predictor = Predictor.load(bundle, arguments.format, threads=arguments.threads, trust=arguments.trust)
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -61,12 +67,13 @@ def main() -> None:
 
 def _sources(given: list[str]) -> tuple[list[CompetitionFiles], list[tuple[str, Path]]]:
     """The competition's files, or image files with the names to list them by; one of the two is empty."""
-    from okkhor.data.competition import CompetitionFiles
     from okkhor.errors import InputError
     from okkhor.serving.batch import image_files, parquet_files
 
     first = Path(given[0])
     if len(given) == 1 and ("://" in given[0] or any(first.glob("test_image_data_*.parquet"))):
+        from okkhor.data.competition import CompetitionFiles
+
         return [CompetitionFiles.find(given[0], "test")], []
     if all(name.endswith(".parquet") for name in given):
         return parquet_files(given), []
@@ -78,11 +85,15 @@ def _sources(given: list[str]) -> tuple[list[CompetitionFiles], list[tuple[str, 
     return [], [(name, Path(name)) for name in given]
 
 
-def _bundle(path: str) -> Path:
+def _bundle(path: str, format: str | None) -> Bundle:
     """The bundle that a path means; made where it means a run without one."""
-    from okkhor.training.export import bundle_of
+    from okkhor.errors import InputError
+    from okkhor.serving.runtimes import FORMATS
+    from okkhor.training.bundles import bundle_of
 
-    return bundle_of(path)
+    if format is not None and format not in FORMATS:
+        raise InputError(f"--format={format}: expected one of {', '.join(FORMATS)}")
+    return bundle_of(path, format, say=lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def _submit(predictor: Predictor, tables: list[CompetitionFiles], folder: str, out: Path, progress: Progress) -> str:

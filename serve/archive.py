@@ -1,7 +1,7 @@
 """Pack a run or a bundle for a server.
 
 python serve/archive.py --target torchserve runs/default/2026-11-22_20-18-00
-python serve/archive.py --target sagemaker runs/default/2026-11-22_20-18-00/bundle --format onnx_int8 --out archives
+python serve/archive.py --target sagemaker runs/default/2026-11-22_20-18-00/bundle --format onnx_int8 --out DIR
 """
 
 import argparse
@@ -20,13 +20,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="RUN", help="a run directory or a bundle")
     parser.add_argument("--target", required=True, choices=TARGETS, help="the server")
-    parser.add_argument("--out", type=Path, default=Path("archives"), metavar="DIR", help="default: archives")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: archives/<target>")
     add_format(parser)
     arguments = parser.parse_args()
 
     bundle = chosen_bundle(arguments.model, arguments.format, trust=arguments.trust)
     module = importlib.import_module(f"okkhor.serving.archives.{arguments.target}")
-    print(getattr(module, f"write_{arguments.target}")(bundle, arguments.format, arguments.out))
+    # a folder for each: archives of two servers may have one name
+    out = arguments.out or Path("archives") / arguments.target
+    print(getattr(module, f"write_{arguments.target}")(bundle, arguments.format, out))
 
 
 if __name__ == "__main__":

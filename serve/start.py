@@ -3,6 +3,9 @@
 python serve/start.py                                   # the newest run, ONNX Runtime, http://127.0.0.1:8080
 python serve/start.py --run runs/default/2026-11-22_20-18-00 --format onnx_int8 --port 0
 python serve/start.py --host 0.0.0.0                    # for others to reach: requests then need a token
+python serve/start.py --foreground                      # stays, and prints the server's log
+
+With --foreground, Ctrl-C and SIGTERM end the server, status 130; status 1: it ended by itself.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -26,13 +30,17 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OKKHOR_ROOT", str(ROOT))
 
+SAMPLE = Path(__file__).resolve().parent / "torchserve" / "sample.png"  # a printed letter to ask about
+STOPPED_SECONDS = 5.0  # that serve/stop.py may take from the server's end to its record's
+
 
 def main() -> None:
-    from okkhor.errors import InputError
+    from okkhor.errors import InputError, StoppedError
     from okkhor.serving.torchserve.process import stop
     from okkhor.serving.torchserve.state import ServeFolder
 
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, _interrupt)  # a container's first process has no other way to hear of it
     settings = _settings(arguments)
     folder = ServeFolder.find(arguments.dir, ROOT)
     if found := folder.running():
@@ -40,12 +48,14 @@ def main() -> None:
         raise InputError(f"a server {where}, process {found.pid}; `make stop` ends it")
     model = arguments.bundle or arguments.run or newest_run()
     bundle = chosen_bundle(model, arguments.format, trust=arguments.trust)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         running = _serve(folder, settings, bundle, arguments)
-        _tell(folder, running, bundle, arguments.format)
+        _tell(folder, running, bundle, arguments)
         if arguments.foreground:
             _attend(running, folder)
+    except KeyboardInterrupt:
+        stop(folder)
+        raise StoppedError("stopped") from None
     except BaseException:
         stop(folder)
         raise
@@ -61,27 +71,17 @@ def _serve(folder: ServeFolder, settings: Settings, bundle: Bundle, arguments: a
     folder.make()
     archive = write_torchserve(bundle, arguments.format, folder.store, name=arguments.name)
     print(f"starting TorchServe with {bundle.path} ({arguments.format}) …", flush=True)
-    running = start(folder, settings, tethered=arguments.foreground)
+    running = start(folder, settings, foreground=arguments.foreground)
     try:
-        Management(running).register(archive, arguments.name)
+        Management(running).register(archive, arguments.name, str(bundle.version))
     except RefusedByServerError as refused:
         raise InputError(
             f"TorchServe could not load {archive.name}: {refused}; see {folder.logs}/workers.log"
         ) from None
-    _sample(folder, bundle)
     _check(folder, running, arguments.name)
     running = replace(running, model=arguments.name, ready=True)
     folder.write(running)
     return running
-
-
-def _sample(folder: ServeFolder, bundle: Bundle) -> None:
-    """An image to ask about: a printed letter."""
-    from PIL import Image
-
-    from okkhor.data.synthetic.printed import render_text
-
-    Image.fromarray(render_text("ক", tuple(bundle.input["raw_size"]))).save(folder.path / "sample.png")
 
 
 def _check(folder: ServeFolder, running: Running, name: str) -> None:
@@ -90,36 +90,39 @@ def _check(folder: ServeFolder, running: Running, name: str) -> None:
     from okkhor.errors import InputError
     from okkhor.serving.client import ask_url
 
-    question = {"image": b64encode((folder.path / "sample.png").read_bytes()).decode()}
+    question = {"image": b64encode(SAMPLE.read_bytes()).decode()}
     url = f"{running.urls['inference']}/predictions/{name}"
     status, answer = ask_url(url, question, token=running.token("inference"))
     if status != 200:
         raise InputError(f"the server answers {status}: {answer.get('message')}; see {folder.logs}")
 
 
-def _tell(folder: ServeFolder, running: Running, bundle: Bundle, format: str) -> None:
+def _tell(folder: ServeFolder, running: Running, bundle: Bundle, arguments: argparse.Namespace) -> None:
+    end = "Ctrl-C" if arguments.foreground else "make stop"
+    served = f"{bundle.run} ({arguments.format})"
     url = f"{running.urls['inference']}/predictions/{running.model}"
     token = ""
     if running.tokens:
         key = f"import json; print(json.load(open('{running.tokens}'))['inference']['key'])"
         token = f' -H "Authorization: Bearer $(python3 -c "{key}")"'
         print(f"tokens: {running.tokens} (inference for who asks, management for serve/models.py)")
-    print(f"{bundle.run} ({format}) answers at {url}, {running.workers} workers; logs in {folder.logs}; make stop")
-    sample = folder.path / "sample.png"
-    print(f"curl{token} -H 'Content-Type: image/png' --data-binary @{sample} {url}", flush=True)
+    print(f"{served} answers at {url}, {running.workers} workers; logs in {folder.logs}; {end}")
+    print(f"curl{token} -H 'Content-Type: image/png' --data-binary @{SAMPLE} {url}", flush=True)
 
 
 def _attend(running: Running, folder: ServeFolder) -> None:
-    """Stay until the server ends, or this process is asked to."""
-    from okkhor.errors import JobFailedError, StoppedError
+    """Stay until the server ends; raises JobFailedError when nobody stopped it."""
+    import psutil
 
-    try:
-        while running.process():
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        raise StoppedError("stopped") from None
-    if folder.read():  # nobody stopped it
-        raise JobFailedError(f"TorchServe ended by itself; see {folder.logs}")
+    from okkhor.errors import JobFailedError
+
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(running.pid).wait()  # and so takes it off the list of processes: serve/stop.py waits for that
+    give_up = time.monotonic() + STOPPED_SECONDS
+    while folder.read():
+        if time.monotonic() > give_up:
+            raise JobFailedError(f"TorchServe ended by itself; see {folder.logs}")
+        time.sleep(0.1)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -161,7 +164,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=8, help="requests computed together; default: 8")
     parser.add_argument("--max-batch-delay", type=int, default=1, metavar="MS", help="to wait for them; default: 1")
     parser.add_argument("--dir", type=Path, help="where it keeps its things; default: $OKKHOR_SERVE_DIR or .serve")
-    parser.add_argument("--foreground", action="store_true", help="stay, and end the server with this process")
+    parser.add_argument("--foreground", action="store_true", help="stay, print the log, end the server with this")
     return parser.parse_args()
 
 

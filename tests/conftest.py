@@ -8,7 +8,8 @@ os.environ.setdefault("WANDB_MODE", "offline")
 
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,13 @@ def synthetic_dir(tmp_path_factory) -> Path:
     return render_dataset(shared / "synthetic", count=500, seed=0, workers=1, files=1, progress=False)
 
 
-@pytest.fixture
-def tiny(tmp_path, synthetic_dir) -> list[str]:
-    """Options that make a run on the synthetic images take seconds: a thin net, few batches, no pictures."""
-    return [
+@pytest.fixture(scope="session")
+def tiny_in(synthetic_dir) -> Callable[[Path], list[str]]:
+    """tiny_in(runs): options for a run in that folder that takes seconds: a thin net, few batches, no pictures."""
+    return lambda runs: [
         "data=bengali",
         f"data.dir={synthetic_dir}",
-        f"paths.runs={tmp_path / 'runs'}",
+        f"paths.runs={runs}",
         "data.size=[24,40]",
         "data.batch_size=16",
         "data.workers=0",
@@ -53,21 +54,40 @@ def tiny(tmp_path, synthetic_dir) -> list[str]:
 
 
 @pytest.fixture
-def compose(tiny) -> Callable:
-    """Compose a configuration for a tiny run: compose("model.dropout=0.1", …)."""
+def tiny(tmp_path, tiny_in) -> list[str]:
+    """Options that make a run on the synthetic images take seconds."""
+    return tiny_in(tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable:
+    """Compose a configuration: composed("data=bengali", …)."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
     def make(*overrides: str):
         with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-            return hydra_compose("train", [*tiny, *overrides])
+            return hydra_compose("train", list(overrides))
 
     return make
+
+
+@pytest.fixture
+def compose(tiny, composed) -> Callable:
+    """Compose a configuration for a tiny run: compose("model.dropout=0.1", …)."""
+    return lambda *overrides: composed(*tiny, *overrides)
 
 
 @pytest.fixture(scope="session")
 def train_py() -> Path:
     return ROOT / "train.py"
+
+
+@pytest.fixture
+def killable() -> Iterator[dict[str, str]]:
+    """The environment of a process that is to be killed: what it cannot remove any more lies in a folder that is."""
+    with tempfile.TemporaryDirectory(prefix="okkhor-", ignore_cleanup_errors=True) as folder:  # a short path: sockets lie in it
+        yield {**os.environ, "TMPDIR": folder}
 
 
 @pytest.fixture

@@ -90,6 +90,10 @@ def test_newest_run_is_the_one_started_last(tmp_path):
     for name in ("a", "b"):
         Run.create(tmp_path, name).write_config(OmegaConf.create({"data": {}}))
     assert Run.newest(tmp_path).path.parent.name == "b"
+    with pytest.raises(InputError, match="no trained run"):
+        Run.newest(tmp_path, trained=True)
+    Run(next((tmp_path / "a").iterdir())).best.write_bytes(b"x")
+    assert Run.newest(tmp_path, trained=True).path.parent.name == "a"
 
 
 def test_refused_run_leaves_no_folder_but_a_trained_one_stays(tmp_path):

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -72,11 +72,16 @@ class Run:
         return cls(path.resolve())
 
     @classmethod
-    def newest(cls, root: str | Path) -> "Run":
-        """The run under `root` that was started last; raises InputError when there is none."""
+    def newest(cls, root: str | Path, *, trained: bool = False) -> "Run":
+        """The run under `root` that was started last; raises InputError when there is none.
+
+        trained: leave out those without a checkpoint, such as one that is in its first epoch.
+        """
         found = [path.parent for path in Path(root).glob("*/**/config.yaml")]
+        if trained:
+            found = [path for path in found if cls(path).best.is_file() or cls(path).last.is_file()]
         if not found:
-            raise InputError(f"{root}: no run in it yet; `python train.py` makes one")
+            raise InputError(f"{root}: no {'trained ' * trained}run in it yet; `python train.py` makes one")
         return cls(max(found, key=lambda path: (path / "config.yaml").stat().st_mtime).resolve())
 
     @property
@@ -146,9 +151,11 @@ class Run:
             raise
 
     def discard_if_untrained(self) -> None:
-        """Remove the directory, unless there is a checkpoint in it."""
-        if self.path.is_dir() and not any((self.path / "checkpoints").iterdir()):
-            shutil.rmtree(self.path)
+        """Remove the directory, unless there is a checkpoint in it; ranks that were all refused may do so together."""
+        with suppress(FileNotFoundError):
+            if any((self.path / "checkpoints").iterdir()):
+                return
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def write_provenance(self, data: Mapping[str, Any], init_from: Mapping[str, Any] | None = None) -> None:
         """Write provenance.yaml: what made this run; a resumed run keeps its first.

@@ -57,7 +57,7 @@ def run_on_two(compose, train_py):
                 command = [*prefix, sys.executable, str(train_py), f"resume={run.path}"]
                 pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
                 machines.append(subprocess.Popen(command, env=environment, text=True, **pipes))
-            ended = [machine.communicate(timeout=180) for machine in machines]
+            ended = [machine.communicate(timeout=300) for machine in machines]
         finally:
             for machine in machines:
                 machine.kill()

@@ -30,7 +30,7 @@ PLACES = [
 ]
 
 
-def until(condition, seconds=120):
+def until(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, "did not happen in time"
@@ -47,14 +47,14 @@ def runs(tmp_path):
 
 
 @pytest.fixture
-def started(tiny, tmp_path, train_py):
+def started(tiny, tmp_path, train_py, killable):
     """Starts train.py and waits for its first checkpoint; gives the process, its run and all its descendants."""
     children, trees = [], []
 
     def start(*words):
         command = [sys.executable, str(train_py), *tiny, *words]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, **pipes, text=True, start_new_session=True)
+        process = subprocess.Popen(command, **pipes, text=True, start_new_session=True, env=killable)
         children.append(process)
         until(lambda: process.poll() is not None or list((tmp_path / "runs").glob("**/checkpoints/last.ckpt")))
         assert process.poll() is None, process.communicate()
@@ -66,7 +66,7 @@ def started(tiny, tmp_path, train_py):
     for process in children:
         process.kill()
         process.communicate()
-    until(lambda: all(map(ended, trees)), 30)
+    until(lambda: all(map(ended, trees)), 60)
 
 
 def the_one(tree, word):
@@ -98,21 +98,41 @@ def test_two_machines_train_together(command, tiny, tmp_path, place):
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_what_all_ranks_refuse_there_is_said_once_and_leaves_no_run(command, tiny, tmp_path, place):
+    done = command("train.py", *tiny, "trainer=ddp_sim", "data.dir=/nowhere/at/all", *place)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "error: data.dir=/nowhere/at/all: no such folder; expected the one with the data files"
+    ]
+    assert not runs(tmp_path)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_resumed_run_is_told_there_where_its_data_lies(command, compose, synthetic_dir, place):
+    config = compose("trainer.max_epochs=1", "data.dir=/nowhere/any/more")
+    run = Run.create(config.paths.runs, config.name)
+    run.write_config(config)
+    done = command("train.py", f"resume={run.path}", f"data.dir={synthetic_dir}", *place)
+    assert done.returncode == 0, done.stderr
+    assert run.metrics()["epochs"] == 1
+
+
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_end_of_the_one_that_was_typed_ends_its_jobs(started, place, number):
     process, run, tree = started("trainer.max_epochs=500", *place)
     process.send_signal(number)
-    process.communicate(timeout=90)
+    process.communicate(timeout=180)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert run.last.is_file()
-    until(lambda: all(map(ended, tree)), 30)
+    until(lambda: all(map(ended, tree)), 60)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="pip install -e '.[slurm]'")
 def test_a_preempted_job_is_requeued_and_goes_on(started):
     process, run, tree = started("trainer.max_epochs=6", *SLURM)
     the_one(tree, "submitit.core._submit").send_signal(signal.SIGUSR2)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert "stopping after this batch" in (run.logs / "output.log").read_text()
     (log,) = (run.logs / "slurm").glob("*_0_log.err")
@@ -124,7 +144,7 @@ def test_a_preempted_job_is_requeued_and_goes_on(started):
 def test_a_job_whose_worker_died_goes_on(started):
     process, run, tree = started("trainer.max_epochs=6", *RAY)
     the_one(tree, "ray::run_node").kill()
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert run.metrics()["epochs"] == 6
     epochs = [line.split(",")[0] for line in (run.logs / "metrics.csv").read_text().splitlines()[1:]]

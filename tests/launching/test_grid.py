@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+import torch
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -130,6 +131,17 @@ def test_a_mistake_is_said_before_anything_is_made(sweep, place, tmp_path, words
     with pytest.raises(InputError, match=message):
         run_grid(*sweep(*words))
     assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an Apple GPU")
+def test_a_trainer_that_this_machine_lacks_is_refused_where_the_jobs_run_on_it(sweep, place, tmp_path):
+    words = ["trainer=cpu,mps", "seed=1,2"]
+    with pytest.raises(InputError, match=r"no Apple GPU here.* \(in the job trainer=mps seed=1\)"):
+        run_grid(*sweep(*words))
+    assert not (tmp_path / "sweep").exists()
+    there = place(by_seed)  # another machine may have one
+    run_grid(*sweep(*words))
+    assert there.started == ["0", "1", "2", "3"]
 
 
 def test_a_half_made_job_is_made_again(sweep, place, tmp_path, killed):

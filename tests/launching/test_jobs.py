@@ -63,6 +63,21 @@ def test_every_job_runs_once_and_a_failed_one_is_passed_over(jobs):
     assert place.closed
 
 
+def test_a_job_that_the_place_does_not_take_is_passed_over_and_leaves_no_run(jobs):
+    class Choosy(Memory):
+        def submit(self, run):
+            if run.path.name == "1":
+                raise JobFailedError("asks for 1 GPU", 2)
+            return super().submit(run)
+
+    place = Choosy()
+    outcomes = run_jobs(place, jobs)
+    assert place.log == ["0", "2", "3", "4"]
+    refused = next(o for o in outcomes if o.job.number == 1)
+    assert (refused.status, refused.message, refused.code) == (Status.FAILED, "asks for 1 GPU", 2)
+    assert not jobs[1].run.path.exists()
+
+
 def test_no_more_at_a_time_than_the_place_takes_and_each_is_asked_for_only_then(jobs):
     place = Memory(at_once=2)
     asked = []
@@ -104,9 +119,50 @@ def test_watched_rows_come_once_and_true_stops_the_job(jobs):
     assert outcome.status is Status.STOPPED
 
 
+def test_the_score_of_an_epoch_is_said_once(jobs, capsys):
+    rows = ["epoch,step,train/loss,val/score", "0,9,,0.25", "0,9,1.5,", "1,12,1.2,", "1,19,,0.5", "1,19,1.1,"]
+
+    class Writing(Memory):
+        def status(self, job):
+            path = jobs[0].run.logs / "metrics.csv"
+            path.write_text("\n".join(rows[: len(rows) - self.left[job] + 2]) + "\n", encoding="utf-8")
+            return super().status(job)
+
+    run_jobs(Writing(turns=len(rows)), jobs[:1])
+    said = [line for line in capsys.readouterr().out.splitlines() if "val/score" in line]
+    assert said == ["job 0  epoch 1  val/score 0.2500", "job 0  epoch 2  val/score 0.5000"]
+
+
+@pytest.fixture
+def ignored():
+    """Has signals ignored, as nohup does and as a script's shell does to what it starts in the background."""
+    before = {}
+
+    def ignore(number):
+        before[number] = signal.signal(number, signal.SIG_IGN)
+
+    yield ignore
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.serial
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_stops_every_job_and_waits_for_it(jobs, number):
+def test_under_nohup_a_closed_terminal_stops_no_job(jobs, ignored):
+    ignored(signal.SIGHUP)
+
+    class Closing(Memory):
+        def submit(self, run):
+            os.kill(os.getpid(), signal.SIGHUP)
+            return super().submit(run)
+
+    assert [o.status for o in run_jobs(Closing(), jobs)] == [Status.DONE] * 5
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_stops_every_job_and_waits_for_it(jobs, number, ignored):
+    if number == signal.SIGINT:
+        ignored(number)
     place = Memory(at_once=3, forever=("0", "1", "2"))
 
     def interrupt():

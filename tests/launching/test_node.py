@@ -46,10 +46,10 @@ def made(tmp_path, monkeypatch):
     monkeypatch.setenv("OKKHOR_ROOT", str(tmp_path))
     run = Run.create(tmp_path / "runs", "x")
 
-    def make(script, nodes=1):
+    def make(script, nodes=1, words=()):
         (tmp_path / "train.py").write_text(script, encoding="utf-8")
         (run.logs / "place").mkdir(exist_ok=True)
-        made = Node.of(run, Letters(str(run.logs / "place"), "tag", nodes))
+        made = Node.of(run, Letters(str(run.logs / "place"), "tag", nodes), words)
         nodes_made.append(made)
         return made
 
@@ -75,11 +75,11 @@ def seen(node):
 
 def test_it_starts_train_py_on_the_run_with_what_was_typed(made, monkeypatch):
     monkeypatch.setenv("OKKHOR_COMMAND", "python train.py seed=1 launcher=slurm")
-    node = made(SHOW)
+    node = made(SHOW, words=["data.dir=/there"]).fresh()
     node.start()
     assert node.wait() == Ending(0, "")
     found = seen(node)
-    assert found["words"] == ["launcher=local"]
+    assert found["words"] == ["launcher=local", "data.dir=/there"]
     assert found["OKKHOR_COMMAND"] == "python train.py seed=1 launcher=slurm"
     assert "OKKHOR_NODES" not in found
     assert (Path(node.run) / "logs" / "output.log").read_text() == "printed\n"

@@ -38,6 +38,13 @@ def test_where_things_lie_may_change_on_resume_and_is_passed_on(compose):
     assert passed_on(words) == ["data.dir=/elsewhere", "paths.cache=/cache"]
 
 
+def test_a_place_is_read_as_hydra_reads_it(compose):
+    run, _ = open_run(compose(), [])
+    words = [f"resume={run.path}", "data.dir='/a=b, c'", "data.store=null"]
+    _, config = open_run(compose(*words), words)
+    assert (config.data.dir, config.data.store) == ("/a=b, c", None)
+
+
 def test_what_a_run_is_may_not_change_on_resume(compose):
     run, _ = open_run(compose(), [])
     with pytest.raises(InputError, match=r"optimizer\.lr: cannot be changed together with resume="):

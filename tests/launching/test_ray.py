@@ -3,7 +3,7 @@
 import pytest
 
 from okkhor.errors import InputError
-from okkhor.launching.ray_cluster import RayBackend, read_memory
+from okkhor.launching.ray_cluster import RayBackend, read_error, read_memory
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,14 @@ def test_without_ray_it_names_the_extra(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install -e '\.\[ray\]'"):
         RayBackend()
+
+
+def test_an_error_of_a_task_is_said_in_its_own_words():
+    exceptions = pytest.importorskip("ray.exceptions", reason="launcher=ray is an extra: pip install -e '.[ray]'")
+    cause = OSError(28, "No space left on device")
+    error = exceptions.RayTaskError("run_node", "Traceback …\n  many lines", cause)
+    assert read_error(error.as_instanceof_cause()) == "OSError: [Errno 28] No space left on device"
+    assert read_error(exceptions.WorkerCrashedError()).startswith("WorkerCrashedError: ")
 
 
 def test_a_strategy_that_ray_does_not_have_is_refused():

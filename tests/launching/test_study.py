@@ -6,6 +6,7 @@ import sys
 
 import optuna
 import pytest
+import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
@@ -210,6 +211,13 @@ def test_a_space_that_was_edited_meanwhile_does_not_go_on(sweep, place, tmp_path
 def test_a_mistake_is_said_before_anything_is_made(sweep, tmp_path, word, message):
     with pytest.raises(InputError, match=message):
         run_study(*sweep("sweep=optuna", word))
+    assert not (tmp_path / "sweep").exists()
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an Apple GPU")
+def test_a_trainer_that_this_machine_lacks_is_refused_once(sweep, tmp_path):
+    with pytest.raises(InputError, match="no Apple GPU here"):
+        run_study(*sweep(*WORDS, "trainer=mps"))
     assert not (tmp_path / "sweep").exists()
 
 

@@ -1,11 +1,13 @@
 """The real TorchServe: answers, batches, versions, overload, workers that die, and what it listens to."""
 
 import base64
+import hashlib
 import importlib.util
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -17,6 +19,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+import yaml
 
 pytestmark = pytest.mark.serial
 JSON = "application/json"
@@ -190,11 +193,14 @@ def test_versions_side_by_side_and_an_update_under_load_that_drops_nothing(serve
     assert server.ask(png(0)).json["model"]["version"] == "1.0"
     assert server.models("remove", "okkhor", "2.0").returncode == 0
     done = False
+    waited: list[float] = []
 
     def load(seed: int) -> list[tuple[int, str]]:
         found = []
         while not done:
+            asked = time.monotonic()
             answered = server.ask(png(seed))
+            waited.append(time.monotonic() - asked)
             found.append(
                 (answered.status, answered.json["model"]["version"] if answered.status == 200 else answered.body)
             )
@@ -203,18 +209,73 @@ def test_versions_side_by_side_and_an_update_under_load_that_drops_nothing(serve
     try:
         with ThreadPoolExecutor(4) as pool:
             running = [pool.submit(load, seed) for seed in range(4)]
+            began = time.monotonic()
             try:
                 updated = server.models("update", str(handmade), "--version", "3.0")
             finally:
                 done = True
+            took = time.monotonic() - began
             every = [one for future in running for one in future.result()]
         assert updated.returncode == 0, updated.stderr
         assert set(every) == {(200, "1.0"), (200, "3.0")}
+        assert max(waited) < took / 3, "nobody waits for the new version to load"
         assert server.ask(png(0), path="/predictions/okkhor/1.0").status == 404
     finally:
         back = server.models("update", str(handmade), "--version", "1.0")
     assert back.returncode == 0, back.stderr
     assert "okkhor 1.0  2 workers ready" in back.stdout
+
+
+def test_what_a_version_computes_is_answered_before_it_goes(server, handmade, drawn):
+    """64 large images, which take a worker seconds, while nothing is in the queue."""
+    image = cv2.resize(drawn(0), (5000, 2900), interpolation=cv2.INTER_NEAREST)  # compresses well
+    sent = {"image": b64(cv2.imencode(".png", image)[1].tobytes())}
+    body = json.dumps({"instances": [sent] * 64, "top": 1}).encode()
+    added = server.models("add", str(handmade), "--version", "2.0")
+    assert added.returncode == 0, added.stderr
+
+    def spent() -> float:
+        return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in server.workers("2.0"))
+
+    before = spent()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(server.ask, body, JSON, "/predictions/okkhor/2.0")
+        try:
+            wait_for(lambda: asked.done() or spent() > before + 0.3)
+        finally:
+            removed = server.models("remove", "okkhor", "2.0")
+        answered = asked.result()
+    assert removed.returncode == 0, removed.stderr
+    assert "okkhor 2.0" not in removed.stdout
+    assert answered.status == 200
+    assert len(answered.json["predictions"]) == 64
+
+
+def test_a_version_that_cannot_be_loaded_is_told_and_taken_back(server, handmade, tmp_path, png):
+    broken = shutil.copytree(handmade, tmp_path / "broken")
+    (broken / "model.onnx").write_bytes(b"no graph")
+    described = yaml.safe_load((broken / "bundle.yaml").read_text(encoding="utf-8"))
+    described["formats"]["onnx"] |= {"sha256": hashlib.sha256(b"no graph").hexdigest(), "bytes": 8}
+    (broken / "bundle.yaml").write_text(yaml.safe_dump(described, allow_unicode=True), encoding="utf-8")
+    refused = server.models("update", str(broken), "--version", "4.0")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(
+        "error: update: the server answered 500: a worker of okkhor 4.0 ended while it loaded the model; logs in "
+    )
+    assert refused.stderr.count("\n") == 1
+    listed = server.models("list").stdout
+    assert "okkhor 1.0  2 workers ready" in listed
+    assert "4.0" not in listed
+    assert server.ask(png(0)).json["model"]["version"] == "1.0"
+
+
+def test_the_default_stays_while_there_are_others(server, handmade, png):
+    assert server.models("add", str(handmade), "--version", "2.0").returncode == 0
+    refused = server.models("remove", "okkhor", "1.0")
+    assert refused.returncode == 2
+    assert "okkhor 1.0 is the default; make another version that first" in refused.stderr
+    assert server.models("remove", "okkhor", "2.0").returncode == 0
+    assert server.ask(png(0)).json["model"]["version"] == "1.0"
 
 
 def test_a_version_that_is_there_and_one_that_is_not_are_told_in_one_line(server, handmade):

@@ -73,6 +73,29 @@ def test_folders_are_read_in_order_and_bad_files_refused(predictor, folder):
     assert found[0][1].heads == found[1][1].heads
 
 
+ABSENT = """import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "pytorch_lightning", "hydra", "omegaconf", "pyarrow"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def test_the_command_reads_a_bundle_where_pytorch_is_absent(command, handmade_bundle, folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("absent")
+    (place / "sitecustomize.py").write_text(ABSENT)
+    out = place / "found.csv"
+    words = ("scripts/predict.py", str(handmade_bundle), "--out", str(out), "--data")
+    done = command(*words, str(folder), PYTHONPATH=str(place))
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
+    assert [bool(row["grapheme"]) for row in rows] == [True, True, False, True]
+    refused = command(*words, str(folder / "a.parquet"), PYTHONPATH=str(place))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: --data: Parquet files cannot be read here (No module named 'pyarrow")
+
+
 def test_rows_of_predictions_csv(predictor, folder):
     found = [(path.name, one) for path, one in read_images(predictor, image_files(folder))]
     file = io.StringIO()

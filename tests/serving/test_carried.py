@@ -34,7 +34,9 @@ from okkhor.serving.predictor import Predictor
 assert okkhor.__file__.startswith({carried!r}), okkhor.__file__
 found = Predictor.load({bundle!r}).predict([np.load({image!r})], top=2)
 ours = sorted(name for name in sys.modules if name.partition(".")[0] == "okkhor")
-print(json.dumps([found[0].as_json()["heads"], ours]))
+installed = [name for name, one in sys.modules.items() if "site-packages" in (getattr(one, "__file__", None) or "")]
+others = sorted({{name.partition(".")[0] for name in installed}})
+print(json.dumps([found[0].as_json()["heads"], ours, others]))
 """
 
 
@@ -57,11 +59,12 @@ def test_a_bare_interpreter_answers_as_this_one_does(handmade_bundle, drawing, t
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
-    heads, modules = json.loads(done.stdout)
+    heads, modules, others = json.loads(done.stdout)
     (one,) = Predictor.load(handmade_bundle).predict([np.load(drawing)], top=2)
     assert heads == one.as_json()["heads"]
     carried = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in carried_files()}
     assert carried == set(modules), "carried and imported must be the same modules"
+    assert set(others) <= {"numpy", "PIL", "cv2", "yaml", "_yaml", "onnxruntime"}
 
 
 def test_weights_alone_carry_the_network_too():

@@ -74,7 +74,7 @@ def test_one_refusal_gives_its_status():
         (body(image=IMAGE, explain="yes"), "application/json", 400),
         (body(instances={}), "application/json", 400),
         (body(instances=[]), "application/json", 400),
-        (body(instances=[{}] * (MAX_INSTANCES + 1)), "application/json", 413),
+        (body(instances=[{}] * (MAX_INSTANCES + 1)), "application/json", 400),
         (bytes(30 << 20), "image/png", 413),
     ],
 )

@@ -34,9 +34,9 @@ def table(figures: Sequence[Figure]) -> Table:
         made.add_row(
             figure.name,
             unit,
-            *(_number(side.median) for side in (figure.ours, figure.other, ratio)),
-            f"{_number(min(ratio.rounds))} - {_number(max(ratio.rounds))}",
-            _limit(figure.goal, unit),
+            *(number(side.median) for side in (figure.ours, figure.other, ratio)),
+            f"{number(min(ratio.rounds))} - {number(max(ratio.rounds))}",
+            limit(figure.goal, unit),
             {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[figure.met],
         )
     return made
@@ -53,7 +53,7 @@ def as_json(figures: Sequence[Figure], setting: Setting, load_before: tuple[floa
     }
 
 
-def machine() -> dict[str, Any]:
+def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """Processor, cores, memory, system, and the versions of what was measured."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -63,7 +63,7 @@ def machine() -> dict[str, Any]:
         "memory_gb": _memory(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in packages},
     }
 
 
@@ -95,12 +95,13 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _limit(goal: Goal | None, unit: str) -> str:
+def limit(goal: Goal | None, unit: str) -> str:
+    """A goal in few letters: ≤ 1.5 s."""
     if goal is None:
         return ""
     return f"{'≥' if goal.at_least else '≤'} {goal.limit:g}{'' if goal.of == 'ratio' else f' {unit}'}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits at least, none of them invented: 1.234, 12.3, 12,345."""
     return f"{value:.3f}" if value < 10 else f"{value:.1f}" if value < 1000 else f"{value:,.0f}"

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from okkhor.errors import InputError, JobFailedError, StoppedError
-from okkhor.launching.exits import ERROR_FILE, RANK_ERROR_FILE, REFUSED, SPOKEN_FOR, STOPPED
+from okkhor.launching.exits import ERROR_FILE, RANK_ERROR_FILE, REFUSED, SPOKEN_FOR, STOPPED, under_nohup
 from okkhor.runs import COMMAND, Run, typed_command
+from okkhor.tether import PARENT
 
 NODES, NODE_RANK, ADDRESS, PORT = "OKKHOR_NODES", "OKKHOR_NODE_RANK", "OKKHOR_MAIN_ADDRESS", "OKKHOR_MAIN_PORT"
 GRACE_SECONDS = 30  # ranks that are asked to end and do not are killed: the job ends within a minute
+STOPS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2")  # the last two: a scheduler's warning
 MEET_SECONDS = 600  # how long a machine waits for the others
 
 
@@ -82,7 +84,7 @@ def run_ranks(
             max_restarts=max_restarts,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
             shutdown_timeout=GRACE_SECONDS,
-            signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2",  # the last two: a scheduler's warning
+            signals_to_handle=",".join(STOPS if under_nohup() else (*STOPS, "SIGHUP")),
         )
         if meeting.nodes > 1 and meeting.node_rank == 0:
             print(
@@ -130,6 +132,7 @@ def _environment(ranks: int, own: str, meeting: Meeting, max_restarts: int) -> I
     os.environ.setdefault(COMMAND, typed_command())
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // ranks)))
     os.environ[SPOKEN_FOR] = "1"
+    os.environ[PARENT] = str(os.getpid())  # a rank that has only just begun when this process is killed must know, too
     if max_restarts:  # a store of its own for each start: in the agent's, ranks would find the dead ones' addresses
         os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     if meeting.nodes > 1 and (interface := _interface(own)):

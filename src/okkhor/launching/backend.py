@@ -1,6 +1,7 @@
 """Contract 5: a place where jobs run. A new place is one small class with submit, status, result and stop."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from enum import StrEnum
 
 from okkhor.runs import Run
@@ -26,12 +27,13 @@ class Backend(ABC):
     at_once: int | None = None  # jobs that may be submitted at a time; None: any number, the place queues them
     in_place = False  # whether a single run needs no submitting: it is started in the process that was typed
     silent = True  # whether what a job prints goes elsewhere than to this terminal
+    passed_on: Sequence[str] = ()  # what a resumed run is given besides `resume=`: where things lie now
 
     @abstractmethod
     def submit(self, run: Run) -> str:
         """Have `train.py resume=<run.path>` started there; returns the job's name.
 
-        Raises InputError where the place is not to be had.
+        Raises InputError where the place is not to be had, JobFailedError where it does not take this run.
         """
 
     @abstractmethod

@@ -50,8 +50,8 @@ class Board:
             self.say("  ".join([f"job {job.number}{of}", *words, *where]))
 
     def news(self, state: "Running") -> None:
-        """A job has written metrics."""
-        if not self.quiet and not self.shows_table and "val/score" in state.newest:
+        """A job has written the score of an epoch."""
+        if not self.quiet and not self.shows_table:
             self.say(f"job {state.job.number}  {'  '.join(_progress(state))}")
 
     def ended(self, outcome: "Outcome") -> None:

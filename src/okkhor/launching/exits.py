@@ -6,6 +6,7 @@ OKKHOR_ERROR_FILE, torchrun's agent in the one named by TORCHELASTIC_ERROR_FILE.
 
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -54,6 +55,11 @@ def one_line_errors(composing: tuple[type[Exception], ...] = (), known: Callable
         if SPOKEN_FOR in os.environ:
             sys.exit(FAILED)
         raise
+
+
+def under_nohup() -> bool:
+    """Whether this process is to outlive the terminal that it was started in: SIGHUP is ignored, and stays so."""
+    return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 def record(message: str, stack: str = "") -> None:

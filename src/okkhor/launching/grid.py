@@ -49,7 +49,7 @@ def combinations(words: Words) -> list[Values]:
 def _check(launcher: SweepLauncher, words: Words, jobs: list[Mapping[str, str]]) -> None:
     for values in jobs:
         try:
-            launcher.job_config(words.job(values))
+            launcher.check_here(launcher.job_config(words.job(values)))
         except InputError as error:
             said = " ".join(f"{key}={value}" for key, value in values.items())
             raise InputError(f"{error} (in the job {said})" if said else str(error)) from None

@@ -12,6 +12,7 @@ from typing import Any
 from okkhor.errors import InputError, JobFailedError, StoppedError
 from okkhor.launching.backend import Backend, Status
 from okkhor.launching.board import Board
+from okkhor.launching.exits import REFUSED, under_nohup
 from okkhor.runs import Run
 
 POLL_SECONDS = 0.2
@@ -120,6 +121,8 @@ def _submit(
     try:
         name = backend.submit(job.run)
     except JobFailedError as error:
+        if error.code == REFUSED:
+            job.run.discard_if_untrained()
         conclude(Outcome(job, Status.FAILED, None, str(error), 0.0, error.code))
         return
     running[name] = Running(job, time.monotonic())
@@ -131,7 +134,7 @@ def _ended(backend: Backend, running: dict[str, Running], watch: Watch | None, b
     for name, state in list(running.items()):
         state.status = backend.status(name)  # before its metrics: what it wrote last is read as well
         new = state.news()
-        if new:
+        if any(row.get("val/score") for row in new):
             board.news(state)
         if watch is not None and new and not state.stopping and watch(state.job, new):
             backend.stop(name)
@@ -168,12 +171,18 @@ def _stop_all(backend: Backend, running: dict[str, Running], conclude: Callable[
 
 @contextmanager
 def _interrupts_raise() -> Iterator[None]:
-    """SIGTERM counts as Ctrl-C while jobs run, so that a scheduler's stop reaches them."""
+    """SIGTERM counts as Ctrl-C while jobs run, so that a scheduler's stop reaches them.
+
+    So does SIGINT itself where a shell has this process ignore it, as it does in the background of a script.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before: dict[signal.Signals, Any] = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if not under_nohup():
+        numbers.append(signal.SIGHUP)
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,25 +123,27 @@ def read_result(run: Run, ending: Ending) -> float:
 class Node:
     """One machine's part of a job. Everything it holds is plain words: places pickle it to carry it there.
 
-    run: the run directory; letters: see `Letters`; environment: what the child shall find besides this machine's own.
+    run: the run directory; letters: see `Letters`; environment: what the child shall find besides this machine's own;
+    words: more of its command line.
     """
 
-    def __init__(self, run: str, letters: Letters, environment: dict[str, str]) -> None:
+    def __init__(self, run: str, letters: Letters, environment: dict[str, str], words: Sequence[str] = ()) -> None:
         self.run = run
         self.letters = letters
         self.environment = environment
+        self.words = list(words)
         self.process: subprocess.Popen | None = None
         self.rank = 0
 
     @classmethod
-    def of(cls, run: Run, letters: Letters) -> "Node":
+    def of(cls, run: Run, letters: Letters, words: Sequence[str] = ()) -> "Node":
         """The part of a job that is submitted from here; raises InputError where the project's folder is not known."""
         environment = {COMMAND: os.environ.get(COMMAND) or typed_command(), "OKKHOR_ROOT": str(entry().parent)}
-        return cls(str(run.path), letters, environment)
+        return cls(str(run.path), letters, environment, words)
 
     def fresh(self) -> "Node":
         """The same words without the child, to be started again."""
-        return Node(self.run, self.letters, self.environment)
+        return Node(self.run, self.letters, self.environment, self.words)
 
     def start(self, rank: int = 0, address: str = "localhost", port: int = 0) -> None:
         """Start the child, which prints into the run's logs. address, port: of the first machine, where all meet."""
@@ -157,7 +159,7 @@ class Node:
         log = Path(self.run) / "logs" / (f"output-{rank}.log" if rank else "output.log")
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(train), f"resume={self.run}", "launcher=local"],
+                [sys.executable, str(train), f"resume={self.run}", "launcher=local", *self.words],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from okkhor.errors import InputError
 from okkhor.launching.agreement import agreed_run, is_rank
@@ -31,7 +31,7 @@ def open_run(config: DictConfig, overrides: Sequence[str]) -> tuple[Run, DictCon
     run = Run.open(config.resume)
     kept = run.config()
     for override in overrides:
-        key, _, value = override.lstrip("+").partition("=")
+        key = override.lstrip("+").partition("=")[0]
         if key == "resume" or _says_where_it_runs(key):
             continue
         if not _says_where_it_lies(key):
@@ -40,13 +40,13 @@ def open_run(config: DictConfig, overrides: Sequence[str]) -> tuple[Run, DictCon
                 f"expected resume={config.resume} alone, or a new run with {override}"
             )
         group, _, name = key.partition(".")
-        kept[group][name] = value
+        kept[group][name] = OmegaConf.to_container(config[group], resolve=False)[name]
     kept.launcher = config.launcher
     return run, kept
 
 
 def passed_on(overrides: Sequence[str]) -> list[str]:
-    """What a command line with `resume=` hands to the processes that it starts: where things lie here."""
+    """What a command line with `resume=` hands to the processes that it starts: where things lie."""
     return [word for word in overrides if _says_where_it_lies(word.lstrip("+").partition("=")[0])]
 
 

@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import os
 import secrets
-import shutil
 import signal
 import socket
 import tempfile
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from okkhor.errors import InputError
+from okkhor.errors import InputError, JobFailedError
 from okkhor.launching.backend import Backend, Status
-from okkhor.launching.exits import FAILED, STOPPED
+from okkhor.launching.exits import FAILED, REFUSED, STOPPED
 from okkhor.launching.node import GRACE_SECONDS, Ending, Letters, Node, read_result, read_status, worst
 from okkhor.launching.opening import processes
 from okkhor.runs import Run
@@ -78,7 +77,7 @@ class RayBackend(Backend):
         self.joined = False
 
     def submit(self, run: Run) -> str:
-        """Queue the run's tasks; raises InputError where no machine could ever take them, or Ray is not reached."""
+        """Queue the run's tasks; raises JobFailedError where no machine could ever take them."""
         self._join()
         config = run.config()
         name = uuid.uuid4().hex[:8]
@@ -142,28 +141,26 @@ class RayBackend(Backend):
         if self.address is None and "RAY_AUTH_MODE" not in os.environ:
             # a token of this Ray's own, in place of one in the home folder; Ray reads it when it is imported
             os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-        import psutil
         import ray
 
         from okkhor.launching.reaper import Reaper
 
-        folder = None
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
         if self.address is None:
             # the sockets' paths may have 107 bytes in all, which the system's own temporary folder may use up
             folder = tempfile.mkdtemp(prefix="okkhor-ray-", dir="/tmp")
             options |= {"address": "local", "include_dashboard": False, "_temp_dir": folder}
+            self.reaper = Reaper(folder)
         else:
             options |= {"address": self.address}
-        others = {child.pid for child in psutil.Process().children()}
         before = signal.getsignal(signal.SIGTERM)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+            if self.reaper is not None:
+                self.reaper.finish()
             words = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
                 f"launcher.address={self.address}: no Ray cluster there ({words[0]}); expected HOST:6379, auto on a "
@@ -173,8 +170,6 @@ class RayBackend(Backend):
             if callable(before):
                 signal.signal(signal.SIGTERM, before)  # Ray's own would end this process with its jobs unsaved
         self.joined = True
-        if folder is not None:
-            self.reaper = Reaper(folder, {child.pid for child in psutil.Process().children()} - others)
 
     def _start(self, state: RayJob) -> None:
         """Queue a task for each machine; a job of several gets them all or waits."""
@@ -184,7 +179,7 @@ class RayBackend(Backend):
         asked = self._resources(state.config)
         state.starts += 1
         state.letters.clear()
-        node = Node.of(state.run, state.letters)
+        node = Node.of(state.run, state.letters, self.passed_on)
         count = state.letters.nodes
         options: dict[str, Any] = {"max_retries": 0, "num_cpus": asked["CPU"], "num_gpus": asked.get("GPU", 0)}
         if "memory" in asked:
@@ -218,7 +213,7 @@ class RayBackend(Backend):
             try:
                 endings[rank] = Ending(*ray.get(task, timeout=GRACE_SECONDS))
             except RayError as error:
-                lost = lost or f"machine {rank}: {type(error).__name__}: {_first_line(error)}"
+                lost = lost or f"machine {rank}: {read_error(error)}"
         self._free(state)
         goes_on = f"go on with: python train.py resume={state.run.path}"
         if not lost:
@@ -251,7 +246,7 @@ class RayBackend(Backend):
             state.group = None
 
     def _resources(self, config: DictConfig) -> dict[str, float]:
-        """What one machine of a job takes; raises InputError where a Ray of this machine never has as much."""
+        """What one machine of a job takes; raises JobFailedError where a Ray of this machine never has as much."""
         import ray
 
         ranks = processes(config)
@@ -270,9 +265,10 @@ class RayBackend(Backend):
             asked["memory"] = self.memory
         for name, wanted in asked.items() if here is not None else ():
             if wanted > here.get(name, 0):
-                raise InputError(
+                raise JobFailedError(
                     f"launcher=ray: a job asks for {wanted:g} {name}, this machine has {here.get(name, 0):g}; expected "
-                    "less in launcher.cpus_per_node, launcher.gpus_per_node, launcher.memory, or launcher.address"
+                    "less in launcher.cpus_per_node, launcher.gpus_per_node, launcher.memory, or launcher.address",
+                    REFUSED,
                 )
         return asked
 
@@ -311,5 +307,8 @@ def read_memory(text: str | int | None) -> int | None:
         raise InputError(f"launcher.memory: expected a size such as 8GB, got {text!r}") from None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
+def read_error(error: Exception) -> str:
+    """One of Ray's errors in one line: that of the task itself where it had one, without Ray's colors and traceback."""
+    cause = getattr(error, "cause", None) or error
+    line = (str(cause).strip().splitlines() or [""])[0]
+    return f"{type(cause).__name__}: {line}" if line else type(cause).__name__

@@ -98,7 +98,7 @@ class SlurmBackend(Backend):
 
         config = run.config()
         letters = Letters(str(run.logs / "slurm"), uuid.uuid4().hex[:8], config.trainer.get("num_nodes", 1))
-        task = SlurmTask(Node.of(run, letters), self.alive.name if self.alive else None)
+        task = SlurmTask(Node.of(run, letters, self.passed_on), self.alive.name if self.alive else None)
         executor = submitit.SlurmExecutor if self.cluster == "slurm" else submitit.LocalExecutor
         with _signals_ignored():
             try:

@@ -24,6 +24,7 @@ def start_run(run: Run, config: DictConfig, entry: Path, passed_on: list[str]) -
     if not is_rank():
         place: Backend = build(config.launcher, "launcher")
         if not place.in_place:
+            place.passed_on = passed_on
             return _at(place, run)
         place.close()
         ranks, nodes = processes(config), config.trainer.get("num_nodes", 1)

@@ -57,6 +57,7 @@ def run_study(launcher: SweepLauncher, typed: list[str]) -> list[float | None]:
     space = {key: distribution(override) for key, override in words.varied.items()}
     if not space:
         raise InputError("sweep.space: there is nothing to vary; expected an option=choice(…), range(…) or interval(…)")
+    launcher.check_here(launcher.config)  # one trial after the other would be refused
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweep_words = {key: str(override.input_line) for key, override in words.varied.items()}
     with sweep_folder(launcher, typed, space=sweep_words) as kept:

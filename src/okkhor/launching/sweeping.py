@@ -56,6 +56,13 @@ class SweepLauncher:
         check_options(config)
         return config
 
+    def check_here(self, config: DictConfig) -> None:
+        """Raise InputError for a trainer whose device or library this machine lacks, where the jobs run on it."""
+        if self.place.in_place and config.trainer.get("accelerator") not in ("cpu", "auto"):
+            from okkhor.training.trainers import check_trainer
+
+            check_trainer(config.trainer)
+
     def stream(
         self,
         overrides: Iterable[Numbered],

@@ -1,22 +1,29 @@
 """Many images at once: the competition's Parquet files or a folder of image files, streamed through a Predictor."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from okkhor.data.competition import CompetitionFiles
-from okkhor.data.sources import SourceFolder
 from okkhor.errors import InputError
 from okkhor.serving.answers import Answer, Refusal
 from okkhor.serving.predictor import AT_ONCE, Predictor
+
+if TYPE_CHECKING:
+    from okkhor.data.competition import CompetitionFiles
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".npy"})
 
 
 def parquet_files(paths: Sequence[str | Path]) -> list[CompetitionFiles]:
     """Image files of the competition's layout, chosen by name. Raises InputError where one is missing."""
+    from okkhor.data.competition import CompetitionFiles
+    from okkhor.data.sources import SourceFolder
+
     chosen = []
     for path in map(Path, paths):
         folder = SourceFolder(path.parent)

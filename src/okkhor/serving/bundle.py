@@ -1,7 +1,8 @@
 """The bundle: a folder with everything that serving needs of a run, described by bundle.yaml; opened without PyTorch.
 
 bundle.yaml     schema, name, version, run, created; heads, decision, labels, graphemes; input; model; metrics;
-                versions; formats: file, sha256, bytes, difference to the checkpoint, whether it is code
+                versions; checkpoint: its hash; formats: file, sha256, bytes, difference to the checkpoint, whether it
+                is code
 model.*         one file a format
 """
 
@@ -61,6 +62,7 @@ class Bundle:
     metrics: dict[str, Any]
     versions: dict[str, str]
     formats: dict[str, FormatFile]
+    checkpoint: str = ""
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -99,7 +101,11 @@ class Bundle:
         _check_labels(heads, found["labels"])
         _check_input(found["input"])
         kept = {name: found[name] for name in FIELDS} | {"heads": heads, "formats": formats}
-        return cls(folder, **kept)
+        return cls(folder, **kept, checkpoint=str(found.get("checkpoint", "")))
+
+    def is_of(self, checkpoint: Path) -> bool:
+        """Whether it was made of this checkpoint; a run may have been trained on since."""
+        return self.checkpoint == sha256_of(checkpoint)
 
     def path_of(self, format: str) -> Path:
         """The file of a format, when it is what was exported; raises InputError when its hash says otherwise."""

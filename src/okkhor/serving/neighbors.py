@@ -10,9 +10,10 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from okkhor.serving.torchserve.settings import LOOPBACK, MAX_REQUEST, QUEUE, usa
 
 ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 120
+OUTPUT = "output.txt"
 MARK = "OKKHOR_NEIGHBOR"  # in the environment of every process of a server: the folder it was started for
 
 
@@ -52,20 +54,24 @@ def multi_model_server(archive: Path, folder: Path, *, workers: int | None = Non
         str(python.with_name("multi-model-server")), "--start", "--foreground", "--models", f"okkhor={archive.name}",
         "--model-store", str(archive.parent), "--mms-config", str(config),
     ]  # fmt: skip
-    with _running(words, folder) as process:
+    with running(words, folder) as process:
         url = f"http://{LOOPBACK}:{inference}/predictions/okkhor"
-        _wait(f"http://{LOOPBACK}:{management}/models/okkhor", folder, process)
+        described = f"http://{LOOPBACK}:{management}/models/okkhor"
+        wait_until(lambda: has_workers(described) and has_loaded(url), folder, process)
         yield url
 
 
 @contextmanager
-def sagemaker_toolkit(archive: Path, folder: Path) -> Iterator[str]:
+def sagemaker_toolkit(archive: Path, folder: Path, *, workers: int | None = None) -> Iterator[str]:
     """URL of `archive` (of write_sagemaker) served by SageMaker's inference toolkit; folder: stands for /opt/ml."""
     python = python_of("sagemaker")
     ports = free_ports(4)
-    words = [str(python), str(ROOT / "serve" / "sagemaker" / "local.py"), str(archive), "--dir", str(folder), "--port"]
-    with _running([*words, *map(str, ports)], folder) as process:
-        _wait(f"http://{LOOPBACK}:{ports[0]}/models/model", folder, process)
+    words = [
+        str(python), str(ROOT / "serve" / "sagemaker" / "local.py"), str(archive), "--dir", str(folder),
+        "--workers", str(workers or usable_cores()), "--port",
+    ]  # fmt: skip
+    with running([*words, *map(str, ports)], folder) as process:
+        wait_until(lambda: has_workers(f"http://{LOOPBACK}:{ports[0]}/models/model"), folder, process)
         yield f"http://{LOOPBACK}:{ports[0]}/invocations"
 
 
@@ -84,12 +90,22 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def _running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
+def running(
+    words: list[str], folder: Path, *, threads: int | None = 1, grace: float = 0.0
+) -> Iterator[subprocess.Popen]:
+    """Start a server, and end it with everything that it started.
+
+    folder: for its files, what it prints goes to output.txt there; threads: that a process computes with, None: what
+    the libraries choose; grace: seconds that it gets to end by itself once it is asked to, before it is killed.
+    """
     scratch = folder / "scratch"  # sockets and pid files
     scratch.mkdir(exist_ok=True)
-    environment = {**os.environ, "TEMP": str(scratch), "TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}
-    environment[MARK] = str(folder)
-    with (folder / "output.txt").open("wb") as output:
+    environment = {**os.environ, "TEMP": str(scratch), "TMPDIR": str(scratch), MARK: str(folder)}
+    environment.pop("OMP_NUM_THREADS", None)
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    environment["JAVA_TOOL_OPTIONS"] = "-XX:-UsePerfData"  # else it leaves a file in /tmp when it is killed
+    with (folder / OUTPUT).open("wb") as output:
         process = subprocess.Popen(
             words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -97,17 +113,21 @@ def _running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
     try:
         yield process
     finally:
-        family = _family(folder)
-        for one in family:
-            try:
-                one.send_signal(signal.SIGKILL)  # their own way to stop fails now and then
-            except psutil.NoSuchProcess:
-                continue
-        process.wait()
-        psutil.wait_procs(family, timeout=30)
+        try:
+            if grace and process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(grace)
+        finally:
+            members = family(folder)
+            for one in members:
+                with suppress(psutil.NoSuchProcess):
+                    one.send_signal(signal.SIGKILL)  # their own way to stop fails now and then
+            process.wait()
+            psutil.wait_procs(members, timeout=30)
 
 
-def _family(folder: Path) -> list[psutil.Process]:
+def family(folder: Path) -> list[psutil.Process]:
     """Processes that were started for a folder, also those that cut loose, as the toolkit's Java does."""
     found = []
     for process in psutil.process_iter():
@@ -119,23 +139,41 @@ def _family(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def _wait(url: str, folder: Path, process: subprocess.Popen) -> None:
+def wait_until(ready: Callable[[], bool], folder: Path, process: subprocess.Popen) -> None:
+    """Ask until a server is ready; raises InputError with its last words when it ends, or takes too long."""
     give_up = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                if _has_workers(json.loads(answer.read())):
-                    return
-        except (OSError, ValueError):
-            pass
+    while not ready():
         if time.monotonic() > give_up or process.poll() is not None:
-            lines = (folder / "output.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-            raise InputError(f"the server does not answer; it said: {' / '.join(lines[-3:])[:500]}")
+            raise InputError(f"the server does not answer; it said: {last_words(folder)}")
         time.sleep(0.2)
 
 
-def _has_workers(described: list[dict[str, Any]] | dict[str, Any]) -> bool:
-    """Of a model, as TorchServe (a list of versions) or Multi Model Server describe it."""
-    one = described[0] if isinstance(described, list) else described
+def last_words(folder: Path) -> str:
+    """What a server that was started for this folder printed last."""
+    lines = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace").splitlines()
+    return " / ".join(lines[-3:])[:500]
+
+
+def has_workers(url: str) -> bool:
+    """Whether all workers of a model are ready; url: where TorchServe or Multi Model Server describe it."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            described: list[dict[str, Any]] | dict[str, Any] = json.loads(answer.read())
+    except (OSError, ValueError):
+        return False
+    one = described[0] if isinstance(described, list) else described  # TorchServe gives a list of versions
     workers = one.get("workers", [])
-    return bool(workers) and all(worker["status"] == "READY" for worker in workers)
+    ready = sum(worker["status"] == "READY" for worker in workers)
+    return ready == len(workers) >= max(1, one.get("minWorkers", 1))
+
+
+def has_loaded(url: str) -> bool:
+    """Whether our own code refuses an empty request: Multi Model Server calls workers ready before they have loaded."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, b""), timeout=5).close()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code == 400
+    except OSError:
+        return False
+    return False

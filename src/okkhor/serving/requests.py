@@ -98,7 +98,7 @@ def _from_json(body: Any, explain: bool) -> Request:
     if not isinstance(instances, list) or not instances:
         raise Refused(400, "BadRequest", '"instances" is no list of images; expected [{"image": "<base64>"}, …]')
     if len(instances) > MAX_INSTANCES:
-        raise Refused(413, "TooLarge", f"{len(instances)} instances; expected at most {MAX_INSTANCES} a request")
+        raise Refused(400, "BadRequest", f"{len(instances)} instances; expected at most {MAX_INSTANCES} a request")
     items: list[Sent | Refusal] = []
     for instance in instances:
         try:

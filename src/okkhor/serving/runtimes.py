@@ -6,7 +6,9 @@ heads' order, and activation maps, float32 (B, heads, h, w).
 
 from __future__ import annotations
 
+import os
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,10 @@ Runtime = Callable[[np.ndarray], tuple[list[np.ndarray], np.ndarray]]
 
 # from the fastest to load and compute on a small CPU to the slowest; the first that a bundle has is taken
 FORMATS = ("onnx", "onnx_int8", "torchscript", "safetensors", "pt2", "aoti")
-CODE = frozenset({"torchscript", "aoti"})  # loading them runs code that stands in the file
+CODE = frozenset({"torchscript", "pt2", "aoti"})  # loading them runs code that stands in the file
+
+PICKLED = "_obj_"  # in the names of torch.export's files that hold objects
+NO_PICKLES = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # https://docs.pytorch.org/docs/stable/notes/serialization.html
 
 
 def load_runtime(bundle: Bundle, format: str, *, threads: int = 1, trust: bool = False) -> Runtime:
@@ -35,10 +40,11 @@ def load_runtime(bundle: Bundle, format: str, *, threads: int = 1, trust: bool =
         raise InputError(f"format={format}: expected one of {', '.join(FORMATS)}")
     if format not in bundle.formats:
         there = ", ".join(bundle.formats) or "none"
-        raise InputError(f"{bundle.path}: no {format} in this bundle, which has {there}; scripts/export.py adds it")
+        raise InputError(f"{bundle.path}: no {format} in this bundle, which has {there}; export the run with it")
     if (format in CODE or bundle.formats[format].code) and not trust:
         raise InputError(
-            f"{bundle.path_of(format)}: loading {format} runs the code in it; give trust=true if you made this bundle"
+            f"{bundle.path_of(format)}: loading {format} runs the code in it; "
+            "trust=true (--trust) if you made this bundle"
         )
     path = bundle.path_of(format)
     try:
@@ -80,10 +86,23 @@ def _torchscript(bundle: Bundle, path: Path, threads: int) -> Runtime:
 
 
 def _pt2(bundle: Bundle, path: Path, threads: int) -> Runtime:
+    """torch.export unpickles what its archive says is a pickle, sample inputs too; ours hold none, and none is read."""
     torch = _torch(threads)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of weights on a GPU, which are not
-        return _on_torch(torch, torch.export.load(str(path)).module())
+    with zipfile.ZipFile(path) as archive:
+        objects = [name for name in archive.namelist() if PICKLED in name]
+    if objects:
+        raise InputError(f"{path}: {objects[0]} in it is a pickled object, which is never read")
+    before = os.environ.get(NO_PICKLES)
+    os.environ[NO_PICKLES] = "1"  # there is no argument for it
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of weights on a GPU, which are not
+            return _on_torch(torch, torch.export.load(str(path)).module())
+    finally:
+        if before is None:
+            del os.environ[NO_PICKLES]
+        else:
+            os.environ[NO_PICKLES] = before
 
 
 def _aoti(bundle: Bundle, path: Path, threads: int) -> Runtime:

@@ -21,11 +21,11 @@ from okkhor.errors import InputError
 from okkhor.heads import Heads
 from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.serving.bundle import MANIFEST, SCHEMA, Bundle, FormatFile, sha256_of
-from okkhor.serving.formats import CODE, WRITERS
+from okkhor.serving.formats import WRITERS
 from okkhor.serving.formats.int8 import FILE as INT8_FILE
 from okkhor.serving.formats.int8 import write_int8
 from okkhor.serving.graph import ServedGraph
-from okkhor.serving.runtimes import load_runtime
+from okkhor.serving.runtimes import CODE, load_runtime
 
 TOLERANCE = 1e-4  # of a probability, to the checkpoint
 PACKAGES = ("okkhor", "torch", "onnx", "onnxruntime", "safetensors", "numpy", "opencv-python-headless", "pillow")
@@ -98,7 +98,9 @@ def write_bundle(
             write_int8(folder / WRITERS["onnx"][0], calibration, folder / INT8_FILE)
             add("onnx_int8", folder / INT8_FILE, exact=False)
         describe()
-        folder.chmod(0o755)
+        folder.chmod(0o755)  # who serves it may be another than who trained
+        for path in folder.iterdir():
+            path.chmod(0o644)
         _replace(out, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

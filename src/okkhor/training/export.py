@@ -12,7 +12,7 @@ from okkhor.data.texts import class_texts
 from okkhor.errors import InputError
 from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.runs import Run
-from okkhor.serving.bundle import MANIFEST, Bundle
+from okkhor.serving.bundle import Bundle, sha256_of
 from okkhor.serving.writing import Say, write_bundle
 from okkhor.training.restore import restore
 from okkhor.training.scoring import score
@@ -72,15 +72,6 @@ def export(
     )
 
 
-def bundle_of(path: str | Path, say: Say = lambda _: None) -> Path:
-    """The bundle that a path means: itself, or a run's, which is made with ONNX where the run has none yet."""
-    folder = Path(path).expanduser()
-    for found in (folder, folder / "bundle"):
-        if (found / MANIFEST).is_file():
-            return found
-    return export(Run.open(folder), say=say).path
-
-
 def _description(run: Run, config: DictConfig, data: ImageData) -> dict[str, Any]:
     heads = data.heads
     names, compose = class_texts(heads, data.store)
@@ -92,6 +83,7 @@ def _description(run: Run, config: DictConfig, data: ImageData) -> dict[str, Any
         "name": "okkhor" if config.name == "default" else config.name.replace("/", "-"),
         "version": "1.0",
         "run": run.id,
+        "checkpoint": sha256_of(run.checkpoint()),
         "heads": block,
         "decision": config.model.get("decision", "argmax"),
         "labels": {head.name: list(names.get(head.name, map(str, range(head.classes)))) for head in heads},

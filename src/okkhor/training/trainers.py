@@ -33,6 +33,8 @@ def check_trainer(trainer: DictConfig) -> None:
         raise InputError("trainer: no CUDA GPU here; use trainer=cpu, or trainer=ddp_sim for several processes")
     if trainer.get("accelerator") == "mps" and not torch.backends.mps.is_available():
         raise InputError("trainer: no Apple GPU here; use trainer=cpu")
+    if trainer.get("sync_batchnorm") and trainer.get("accelerator") == "cpu":
+        raise InputError("trainer.sync_batchnorm: a CPU has none; expected false, or trainer=ddp_sim")
 
 
 def build_trainer(

@@ -23,7 +23,7 @@ def lay_out(
     """
     if format not in bundle.formats:
         there = ", ".join(bundle.formats) or "none"
-        raise InputError(f"format={format}: {bundle.path} has {there}; scripts/export.py adds it")
+        raise InputError(f"format={format}: {bundle.path} has {there}; export the run with it")
     model = bundle.path_of(format)
     described = yaml.safe_load((bundle.path / MANIFEST).read_text(encoding="utf-8"))
     described |= {"name": name or bundle.name, "version": version or str(bundle.version)}

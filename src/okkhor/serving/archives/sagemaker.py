@@ -10,7 +10,8 @@ from okkhor.serving.archives.contents import lay_out
 from okkhor.serving.bundle import Bundle
 
 ENTRY = Path(__file__).resolve().parents[4] / "serve" / "sagemaker" / "inference.py"
-NEEDS = "onnxruntime\nopencv-python-headless\npyyaml\npillow\n"  # installed by the toolkit when an endpoint starts
+NEEDS = ("opencv-python-headless", "pillow", "pyyaml")  # installed by the toolkit when an endpoint starts
+FORMAT_NEEDS = {"onnx": ("onnxruntime",), "onnx_int8": ("onnxruntime",), "safetensors": ("safetensors", "timm")}
 
 
 def write_sagemaker(
@@ -26,7 +27,8 @@ def write_sagemaker(
         inside.mkdir()
         files = lay_out(bundle, format, inside, name=name, version=version)
         shutil.copyfile(ENTRY, inside / "inference.py")
-        (inside / "requirements.txt").write_text(NEEDS, encoding="utf-8")
+        needs = sorted({*NEEDS, *FORMAT_NEEDS.get(format, ())})
+        (inside / "requirements.txt").write_text("\n".join(needs) + "\n", encoding="utf-8")
         files |= {plain: inside / plain for plain in ("inference.py", "requirements.txt")}
         with (
             written.open("wb") as raw,

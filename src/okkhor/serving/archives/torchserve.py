@@ -21,11 +21,19 @@ ARCHIVER_SECONDS = 300
 
 
 def write_torchserve(
-    bundle: Bundle, format: str, out: Path, *, name: str | None = None, version: str | None = None, threads: int = 1
+    bundle: Bundle,
+    format: str,
+    out: Path,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    threads: int = 1,
+    handler: Path = HANDLER,
 ) -> Path:
     """Have torch-model-archiver write the archive into the folder `out`; one of the same name is replaced.
 
-    name, version: that the model is served under; default: the bundle's. threads: that a worker computes with.
+    name, version: that the model is served under; default: the bundle's. threads: that a worker computes with;
+    handler: what answers, a file with one class.
     Raises InputError when the bundle lacks the format, for a name that cannot stand in a URL, or without the archiver.
     """
     name, version = name or bundle.name, version or str(bundle.version)
@@ -43,7 +51,7 @@ def write_torchserve(
         lay_out(bundle, format, inside, name=name, version=version)
         config.write_text(yaml.safe_dump({"handler": {"format": format, "threads": threads}}), encoding="utf-8")
         words = [
-            "--model-name", stem, "--version", version, "--handler", str(HANDLER), "--config-file", str(config),
+            "--model-name", stem, "--version", version, "--handler", str(handler), "--config-file", str(config),
             "--extra-files", str(inside), "--export-path", str(made), "--archive-format", "zip-store", "--force",
         ]  # fmt: skip
         # it gathers files under TMPDIR/<model name>, where two archivers at once would meet

@@ -36,7 +36,7 @@ def write_triton(
         raise InputError(f"name={name}: expected letters, digits, dots, dashes and underscores")
     if format not in bundle.formats:
         there = ", ".join(bundle.formats) or "none"
-        raise InputError(f"format={format}: {bundle.path} has {there}; scripts/export.py adds it")
+        raise InputError(f"format={format}: {bundle.path} has {there}; export the run with it")
     model = bundle.path_of(format)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".archiving-", dir=out) as scratch:

@@ -21,4 +21,3 @@ WRITERS: dict[str, tuple[str, Writer]] = {
     "aoti": ("model.aoti.pt2", write_aoti),
     "safetensors": ("model.safetensors", write_safetensors),
 }
-CODE = frozenset({"torchscript", "aoti"})  # loading them runs code that stands in the file

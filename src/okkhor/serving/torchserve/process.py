@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import psutil
 
@@ -22,12 +23,13 @@ OUTPUT = "server.log"  # in the folder of logs: what Java itself prints
 
 
 def start(
-    folder: ServeFolder, settings: Settings, *, tethered: bool = False, say: Callable[[str], None] = print
+    folder: ServeFolder, settings: Settings, *, foreground: bool = False, say: Callable[[str], None] = print
 ) -> Running:
     """Start TorchServe without models, and wait until its management API answers.
 
-    tethered: it dies with this process; say: what a person should know. Raises InputError when Java or TorchServe is
-    missing, when a port is taken, when a server runs in this folder already, or when the server ends at once.
+    foreground: it dies with this process, and writes to its output what goes into the logs. say: what a person should
+    know. Raises InputError when Java or TorchServe is missing, when a port is taken, when a server runs in this folder
+    already, or when the server ends at once.
     """
     java, jars = find_java(), find_jars()
     folder.make()
@@ -45,15 +47,16 @@ def start(
     words = [
         java, f"-Xmx{MEMORY}", f"-Djava.io.tmpdir={scratch}", f"-Dmodel_server_home={jars.parent.parent}",
         f"-Dlog4j.configurationFile=file://{SERVE / 'log4j2.xml'}", f"-Dokkhor.logs={folder.logs}",
+        f"-Dokkhor.console={'INFO' if foreground else 'ERROR'}",
         "-cp", f"{classes}:{jars}/*", "org.pytorch.serve.ModelServer",
         "--python", sys.executable, "-f", str(config), "-s", str(folder.store), "-ncs",
     ]  # fmt: skip
-    if tethered:
+    if foreground:
         words = [sys.executable, "-m", "okkhor.serving.torchserve.tethered", str(os.getpid()), *words]
-    with (folder.logs / OUTPUT).open("wb") as output:
+    with nullcontext() if foreground else (folder.logs / OUTPUT).open("wb") as output:
         process = subprocess.Popen(
             words, cwd=folder.path, env=_environment(scratch), stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            stderr=subprocess.STDOUT if output else None, start_new_session=True,
         )  # fmt: skip
     running = Running(
         pid=process.pid,
@@ -69,7 +72,7 @@ def start(
     )
     folder.write(running)
     try:
-        _wait(folder, running, process)
+        _wait(folder, running, process, "what it said stands above" if foreground else None)
     except BaseException:
         stop(folder)
         raise
@@ -93,11 +96,11 @@ def stop(folder: ServeFolder) -> bool:
     return process is not None
 
 
-def _wait(folder: ServeFolder, running: Running, process: subprocess.Popen) -> None:
+def _wait(folder: ServeFolder, running: Running, process: subprocess.Popen, said: str | None) -> None:
     give_up = time.monotonic() + START_SECONDS
     while True:
         if process.poll() is not None:
-            raise InputError(f"TorchServe ended at once: {_last_words(folder)}; more in {folder.logs}")
+            raise InputError(f"TorchServe ended at once: {said or _last_words(folder)}; more in {folder.logs}")
         try:
             Management(running).names()
             return

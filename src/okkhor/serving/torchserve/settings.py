@@ -93,8 +93,7 @@ def properties(settings: Settings, store: Path, metrics: Path) -> str:
         "grpc_management_address": LOOPBACK,
         "grpc_inference_port": settings.ports["grpc_inference"],
         "grpc_management_port": settings.ports["grpc_management"],
-        "model_store": store,
-        "load_models": "none",  # serve/start.py registers them, and waits for their workers
+        "model_store": store,  # serve/start.py registers models, and waits for their workers
         # archives from elsewhere run code here: CVE-2023-43654
         "allowed_urls": f"file://{_literally(store)}/[A-Za-z0-9_.-]+",
         "use_env_allowed_urls": "false",

@@ -1,0 +1,32 @@
+"""What a trainer asks of the machine, said in one line before anything else is done."""
+
+import pytest
+import torch
+
+from okkhor.errors import InputError
+from okkhor.training.trainers import check_trainer
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("name", ["gpu", "ddp"])
+def test_no_gpu_is_said_with_the_trainers_to_use_instead(compose, name):
+    with pytest.raises(InputError, match="no CUDA GPU here; use trainer=cpu, or trainer=ddp_sim"):
+        check_trainer(compose(f"trainer={name}").trainer)
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an Apple GPU")
+def test_no_apple_gpu_is_said(compose):
+    with pytest.raises(InputError, match="no Apple GPU here; use trainer=cpu"):
+        check_trainer(compose("trainer=mps").trainer)
+
+
+def test_batch_norm_over_processes_is_refused_on_a_cpu(compose):
+    words = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    with pytest.raises(InputError, match=r"trainer\.sync_batchnorm: .*expected false, or trainer=ddp_sim"):
+        check_trainer(compose(*words).trainer)
+    check_trainer(compose(*words, "trainer.sync_batchnorm=false").trainer)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "ddp_sim"])
+def test_what_every_machine_has_is_not_refused(compose, name):
+    check_trainer(compose(f"trainer={name}").trainer)
