@@ -32,7 +32,8 @@ def main() -> None:
     from rich.console import Console
 
     from okkhor.atomic import write_atomically
-    from okkhor.data.module import PARTS, among
+    from okkhor.data.module import PARTS
+    from okkhor.data.splitting import among
     from okkhor.errors import InputError
     from okkhor.reports.table import result_table
     from okkhor.runs import Run

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from okkhor.data.module import ImageData, among, worker_count
+from okkhor.data.dataset import worker_count
+from okkhor.data.module import ImageData
+from okkhor.data.splitting import among
 from okkhor.errors import InputError
 
 HEADS = {
@@ -83,6 +85,16 @@ def test_loader_gives_every_row_once_in_order_whatever_the_ranks(make):
         seen.append(labels[labels[:, 0] >= 0])
     together = sorted(map(tuple, torch.cat(seen).tolist()))
     assert together == sorted(map(tuple, data.store.labels[rows].tolist()))
+
+
+def test_a_share_of_the_graphemes_may_be_held_out_besides_the_fold(make):
+    fold, both = make(), make(unseen_share=0.1)
+    assert set(fold.rows("val")) < set(both.rows("val"))
+    known = both.combinations("train")
+    seen = among(both.labels_of(both.rows("val")), known)
+    assert 0 < (~seen).sum() < 0.3 * len(both.store)
+    assert set(both.rows("val")[seen]) <= set(fold.rows("val"))
+    assert not known & set(map(tuple, both.labels_of(both.rows("unseen")).tolist()))
 
 
 def test_store_alone_is_enough(make):

@@ -24,6 +24,23 @@ def test_raw_gray_images_to_logits_of_each_head(name, pool):
     assert all(torch.isfinite(x).all() for x in logits)
 
 
+def test_with_a_pooling_for_each_head_one_may_look_elsewhere_and_leave_the_others_as_they_were():
+    torch.manual_seed(0)
+    net, batch = MultiHeadClassifier(HEADS, pool="gem_each").eval(), images()
+    shared = MultiHeadClassifier(HEADS, pool="gem").eval()
+    shared.load_state_dict({k: v for k, v in net.state_dict().items() if not k.startswith("pool.")}, strict=False)
+    for ours, theirs in zip(net(batch), shared(batch), strict=True):  # they begin alike
+        torch.testing.assert_close(ours, theirs)
+    before = net(batch)
+    with torch.no_grad():
+        net.pool.of_heads[1].exponent.fill_(1.0)
+    after = net(batch)
+    assert torch.equal(after[0], before[0])
+    assert not torch.allclose(after[1], before[1])
+    with pytest.raises(InputError, match=r"model\.pool"):
+        MultiHeadClassifier(HEADS, pool="gem_each", grapheme_head=True)
+
+
 def test_float_images_on_the_same_scale_give_the_same_logits():
     net = MultiHeadClassifier(HEADS).eval()
     batch = images()

@@ -24,6 +24,7 @@ WRONG = {
     "data.synthetic.count": 0,
     "data.synthetic.seed": -2,
     "model.pool": "max",
+    "data.unseen_share": 0.6,
     "model.pretrained": "imagenet",
     "model.compile": 3,
     "model.channels_last": "x",

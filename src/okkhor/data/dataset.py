@@ -1,5 +1,6 @@
 """Images and labels out of a store, a batch at a time."""
 
+import os
 import signal
 from collections.abc import Callable, Sequence
 
@@ -78,3 +79,15 @@ def start_worker(_worker: int) -> None:
     tether()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))
+
+
+def worker_count(workers: int | str, on_cpu: bool) -> int:
+    """Loader processes: as asked for, or chosen from the machine.
+
+    On a GPU one for each processor but one, 16 at most. When the network computes on the same processors, one
+    in four: a batch costs a small part of a training step there, and more workers only take turns with it.
+    """
+    if workers != "auto":
+        return int(workers)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors // 4 if on_cpu else max(1, min(16, processors - 1))

@@ -1,6 +1,5 @@
 """The DataModule: a source, a store, a split, two loaders."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +10,16 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, start_worker
+from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, start_worker, worker_count
 from okkhor.data.joined import Joined
 from okkhor.data.resized import resized_images
 from okkhor.data.sampling import EpochBatches, Extra
+from okkhor.data.splitting import SPLITS, among, held_out
 from okkhor.data.store import Store
 from okkhor.errors import InputError
 from okkhor.heads import Heads
 
 Source = Literal["synthetic", "competition", "image_folder"]
-SPLITS = ("fold", "unseen")
 PARTS = ("val", "all", "unseen")
 
 
@@ -31,12 +30,13 @@ class ImageData(pl.LightningDataModule):
     rendered when they are not there yet; store: a packed store to read instead, without the sources; heads: the
     heads block (image_folder counts its classes itself); raw_size: (height, width) in the store; size: what
     batches have; crop: cut to the ink before resizing; split: `fold` holds out fold `fold` of `folds`, `unseen`
-    whole graphemes; label_fraction: share of the training images that keep their labels, drawn from (fold_seed,
-    fold), the others take no part; batch_size: of all ranks together; drop_last: leave out the training images that
-    do not fill a batch; workers: a number or `auto`; synthetic: what is rendered (`source=synthetic`, and
-    `synthetic_fraction`); synthetic_fraction: share of rendered images in each training epoch, besides all real ones,
-    drawn anew each time from those in `synthetic_dir`, and augmented alike; progressive: {epoch: size}, the size of
-    training images until that epoch, and so on; after the last it is `size`, which validation always has.
+    whole graphemes; unseen_share: of the label combinations, held out besides the fold; label_fraction: share of the
+    training images that keep their labels, drawn from (fold_seed, fold), the others take no part; batch_size: of all
+    ranks together; drop_last: leave out the training images that do not fill a batch; workers: a number or `auto`;
+    synthetic: what is rendered (`source=synthetic`, and `synthetic_fraction`); synthetic_fraction: share of rendered
+    images in each training epoch, besides all real ones, drawn anew each time from those in `synthetic_dir`, and
+    augmented alike; progressive: {epoch: size}, the size of training images until that epoch, and so on; after the
+    last it is `size`, which validation always has.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class ImageData(pl.LightningDataModule):
         fold: int = 0,
         folds: int = 5,
         fold_seed: int = 0,
+        unseen_share: float = 0.0,
         label_fraction: float = 1.0,
         batch_size: int = 64,
         drop_last: bool = True,
@@ -82,7 +83,7 @@ class ImageData(pl.LightningDataModule):
         self.raw_size, self.size = (raw_size[0], raw_size[1]), (size[0], size[1])
         self.crop = crop
         self.split, self.fold, self.folds, self.fold_seed = split, fold, folds, fold_seed
-        self.label_fraction = label_fraction
+        self.unseen_share, self.label_fraction = unseen_share, label_fraction
         self.batch_size, self.drop_last, self.workers = batch_size, drop_last, workers
         self.synthetic = dict(synthetic or {})
         self.synthetic_fraction, self.synthetic_dir = synthetic_fraction, synthetic_dir
@@ -140,11 +141,7 @@ class ImageData(pl.LightningDataModule):
     @cached_property
     def validation_rows(self) -> np.ndarray:
         """Rows of the store that are held out, bool (N,)."""
-        from okkhor.data.folds import folds_of, split_unseen
-
-        if self.split == "unseen":
-            return split_unseen(self.store, self.fold, self.folds, self.fold_seed)
-        return folds_of(self.store, self.folds, self.fold_seed) == self.fold
+        return held_out(self.store, self.split, self.fold, self.folds, self.fold_seed, self.unseen_share)
 
     @cached_property
     def training_rows(self) -> np.ndarray:
@@ -306,24 +303,7 @@ class ImageData(pl.LightningDataModule):
         batches.skip = done if done < limited(len(batches), self.trainer) else 0
 
 
-def among(labels: np.ndarray, combinations: set[tuple[int, ...]]) -> np.ndarray:
-    """Which rows of labels (N, heads) are one of the combinations, bool (N,)."""
-    return np.fromiter((tuple(row) in combinations for row in labels.tolist()), bool, len(labels))
-
-
 def limited(batches: int, trainer: pl.Trainer) -> int:
     """Training batches of one epoch and rank under the trainer's limits."""
     limit = trainer.overfit_batches or trainer.limit_train_batches  # fast_dev_run has set the latter, too
     return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-
-
-def worker_count(workers: int | str, on_cpu: bool) -> int:
-    """Loader processes: as asked for, or chosen from the machine.
-
-    On a GPU one for each processor but one, 16 at most. When the network computes on the same processors, one
-    in four: a batch costs a small part of a training step there, and more workers only take turns with it.
-    """
-    if workers != "auto":
-        return int(workers)
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return processors // 4 if on_cpu else max(1, min(16, processors - 1))

@@ -1,6 +1,6 @@
 """Contract 4: the network takes raw pixels; inverting, scaling, normalizing and deciding are inside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,6 +30,17 @@ class GeneralizedMean(nn.Module):
         return powered.mean((2, 3)).pow(1 / self.exponent).to(features.dtype)
 
 
+class GeneralizedMeans(nn.Module):
+    """A GeM pooling for each of several heads, which look at different places: (B, C, h, w) -> (B, heads, C)."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.of_heads = nn.ModuleList([GeneralizedMean() for _ in range(heads)])
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.stack([pool(features) for pool in self.of_heads], 1)
+
+
 class Average(nn.Module):
     """Mean over the image: (B, C, h, w) -> (B, C)."""
 
@@ -37,13 +48,17 @@ class Average(nn.Module):
         return features.mean((2, 3))
 
 
-POOLS = {"avg": Average, "gem": GeneralizedMean}
+POOLS: dict[str, Callable[[int], nn.Module]] = {  # from the number of heads
+    "avg": lambda heads: Average(),
+    "gem": lambda heads: GeneralizedMean(),
+    "gem_each": GeneralizedMeans,
+}
 
 
 class MultiHeadClassifier(nn.Module):
     """A backbone, a pooling, one linear layer for each head, a rule that decides by their logits.
 
-    heads: what to decide; backbone, pretrained, options: see `build_backbone`; pool: `avg` or `gem`;
+    heads: what to decide; backbone, pretrained, options: see `build_backbone`; pool: `avg`, `gem` or `gem_each`;
     dropout: share of pooled features that are dropped in training; channels_last: memory layout, faster on most
     CPUs and tensor cores; tta: see `Views`, over which probabilities are averaged where images are read for good
     (scoring, the served graph); training and its validations see each image as it is; decision: `argmax`, or
@@ -71,9 +86,11 @@ class MultiHeadClassifier(nn.Module):
             raise InputError(f"model.pool: expected one of {', '.join(POOLS)}, got {pool!r}")
         if decision not in RULES:
             raise InputError(f"model.decision: expected one of {', '.join(RULES)}, got {decision!r}")
+        if pool == "gem_each" and grapheme_head:
+            raise InputError("model.pool: gem_each pools for each head, a grapheme head is one; expected gem or avg")
         self.heads = heads
         self.backbone, features = build_backbone(backbone, pretrained=pretrained, options=options)
-        self.pool = POOLS[pool]()
+        self.pool = POOLS[pool](len(heads))
         self.dropout = nn.Dropout(dropout)
         self.views = Views(tta or ())
         self.head_layers = nn.ModuleDict()
@@ -93,7 +110,7 @@ class MultiHeadClassifier(nn.Module):
         return ((ink - INK_MEAN) / INK_DEVIATION).contiguous(memory_format=self.memory_format)
 
     def features(self, images: Tensor) -> Tensor:
-        """images (B, 1, H, W), raw pixels -> pooled features (B, C)."""
+        """images (B, 1, H, W), raw pixels -> pooled features (B, C), or (B, heads, C) where each head has its own."""
         return self.pool(self.backbone(self.prepare(images)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -104,9 +121,10 @@ class MultiHeadClassifier(nn.Module):
         return self.read_off(self.dropout(self.features(images)))
 
     def read_off(self, features: Tensor) -> list[Tensor]:
-        """Pooled features (B, C) -> what `forward` gives."""
+        """Pooled features, as `features` gives them -> what `forward` gives."""
         if self.combinations is None:
-            return [layer(features) for layer in self.head_layers.values()]
+            each = features.unbind(1) if features.ndim == 3 else [features] * len(self.head_layers)
+            return [layer(own) for layer, own in zip(self.head_layers.values(), each, strict=True)]
         whole = self.combinations(features)
         return [*self.combinations.of_heads(whole), whole]
 

@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
-from okkhor.data.module import ImageData, among, limited
+from okkhor.data.module import ImageData, limited
+from okkhor.data.splitting import among
 from okkhor.errors import InputError, StoppedError
 from okkhor.models.module import ClassifierModule
 from okkhor.models.pretraining.module import PretrainModule

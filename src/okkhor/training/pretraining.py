@@ -45,6 +45,8 @@ def check_pretraining(config: DictConfig) -> None:
         raise InputError("pretrain: lightly is not installed; expected pip install -e '.[ssl]'")
     if config.aug.batch:
         raise InputError("aug.batch: pretraining mixes no images; expected null, as aug=views has it")
+    if config.model.get("pool") == "gem_each":
+        raise InputError("model.pool: pretraining has no heads that could pool for themselves; expected gem or avg")
     if config.model.get("compile"):
         raise InputError("model.compile: pretraining does not compile; expected false")
 
