@@ -11,7 +11,7 @@ from okkhor.training.options import check_options
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAN = read_plan()
-AUGMENTATIONS = {path.stem for path in (ROOT / "configs" / "aug").glob("*.yaml")}
+AUGMENTATIONS = {path.stem for path in (ROOT / "configs" / "aug").glob("*.yaml")} - {"views"}  # for pretraining
 LOSSES = {path.stem for path in (ROOT / "configs" / "model" / "loss").glob("*.yaml")}
 
 
