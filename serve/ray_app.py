@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -143,7 +142,6 @@ def _join(address: str | None) -> Any:
         # a token of this Ray's own, in place of one in the home folder; Ray reads it when it is imported
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
-        import psutil
         import ray
         import ray.serve
     except ImportError as error:
@@ -156,13 +154,12 @@ def _join(address: str | None) -> Any:
         ray.init(address=address, **options)
         return ray.shutdown
     folder = tempfile.mkdtemp(prefix="okkhor-ray-", dir="/tmp")  # the sockets' paths have at most 107 bytes
-    others = {child.pid for child in psutil.Process().children()}
+    reaper = Reaper(folder)
     try:
         ray.init(address="local", include_dashboard=False, _temp_dir=folder, **options)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        reaper.finish()
         raise
-    reaper = Reaper(folder, {child.pid for child in psutil.Process().children()} - others)
 
     def leave() -> None:
         ray.shutdown()

@@ -156,7 +156,7 @@ def test_a_server_named_by_its_url_is_asked_and_a_dead_one_told(server, png):
         (["--host", "example.org"], "--host=example.org: expected an IPv4 address"),
         (["--port", "70000"], "--port=70000: expected a number from 0 to 65535"),
         (["--bundle", "/nowhere"], "/nowhere: no bundle"),
-        ([], "no run"),
+        ([], "no trained run"),
     ],
 )
 def test_mistakes_end_in_one_line(tmp_path, words, said):

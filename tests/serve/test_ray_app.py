@@ -1,6 +1,7 @@
 """A real Ray on this machine: answers as the Predictor's, replicas that grow with the load, nothing left behind."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def port(handmade):
     (port,) = free_ports(1)
-    before = set(Path("/tmp").glob("okkhor-ray-*"))
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "serve" / "ray_app.py"), str(handmade), "--port", str(port), "--max-replicas", "2"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -30,6 +30,10 @@ def port(handmade):
         line = process.stdout.readline()
         assert "answers at" in line, process.communicate()[1]
         family = psutil.Process(process.pid).children(recursive=True)
+        folders = {
+            found for one in family for found in re.findall("/tmp/okkhor-ray-[a-z0-9_]+", " ".join(one.cmdline()))
+        }
+        assert len(folders) == 1
         yield port
     finally:
         process.send_signal(signal.SIGINT)
@@ -37,7 +41,7 @@ def port(handmade):
     assert process.returncode == 130, errors
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
-    assert set(Path("/tmp").glob("okkhor-ray-*")) == before
+    assert not Path(*folders).exists()
 
 
 @pytest.fixture

@@ -70,7 +70,9 @@ def test_it_ends_when_asked_and_leaves_another_torchserve_alone(server, toolkit,
         wait_until(lambda: has_workers(f"http://127.0.0.1:{ports[0]}/models/model"), tmp_path, process)
         family = [one for one in psutil.process_iter() if belongs(one, tmp_path)]
         assert len(family) == 2  # Java and a worker
-        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):  # where it sees another server, it gives up after ten seconds
+            process.wait(8)
+        process.send_signal(signal.SIGTERM)  # where it takes another for its own, it ends that one
         process.wait(60)
     finally:
         for one in psutil.process_iter():

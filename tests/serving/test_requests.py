@@ -66,6 +66,11 @@ def test_one_refusal_gives_its_status():
         (b"[]", "application/json", 400),
         (b"null", "application/json", 400),
         (b"{}", "application/json", 400),
+        # parsed already, by the server
+        (None, "application/json", 400),
+        (10**12, "application/json", 400),
+        ([{"image": IMAGE}], "application/json", 400),
+        ("text", "application/json", 400),
         (body(image=5), "application/json", 400),
         (body(image=IMAGE, top=0), "application/json", 400),
         (body(image=IMAGE, top=True), "application/json", 400),
@@ -91,10 +96,10 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
-@given(VALUES)
-def test_any_json_is_understood_or_refused(value):
+@given(VALUES, st.booleans())
+def test_any_json_is_understood_or_refused(value, parsed):
     try:
-        request = read_request(json.dumps(value), "application/json")
+        request = read_request(value if parsed else json.dumps(value), "application/json")
     except Refused:
         return
     assert all(isinstance(item, str) for item in request.images)

@@ -57,9 +57,7 @@ class Request:
         return (one.code if isinstance(one, Refusal) else 200), one.as_json()
 
 
-def read_request(
-    body: bytes | bytearray | str | Mapping[str, Any], content_type: str | None = None, *, explain: bool = False
-) -> Request:
+def read_request(body: Any, content_type: str | None = None, *, explain: bool = False) -> Request:
     """Understand a request.
 
     body: as it came, or parsed already where a server parses JSON; content_type: of the body, with or without
@@ -68,7 +66,7 @@ def read_request(
     Raises Refused: 400 what is not JSON or lacks an image, 413 too much of it, 415 another content type.
     """
     kind = (content_type or "").partition(";")[0].strip().lower()
-    if isinstance(body, Mapping | list):
+    if not isinstance(body, bytes | bytearray | memoryview | str):
         return _from_json(body, explain)
     data = body.encode() if isinstance(body, str) else bytes(body)
     if len(data) > MAX_BYTES * 4 // 3 + 65_536:
