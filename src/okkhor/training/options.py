@@ -155,6 +155,8 @@ def in_one_line(error: Exception, known: Callable[[], DictConfig]) -> str:
     if found := re.search(r"Could not (?:override|append to config|delete)[^']*'(?P<key>[^'=]+)", text):
         key = found["key"].strip().lstrip("+~")
         names = list(_keys(known()))
+        if key in names:  # the option is there; what is not is a key of the mapping that it was given
+            key = getattr(error.__cause__, "full_key", None) or key
         near = difflib.get_close_matches(key, names, 1)
         return f"{key}: no such option; " + (
             f"did you mean {near[0]}?" if near else "`python train.py --help` lists them"
