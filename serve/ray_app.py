@@ -13,6 +13,7 @@ import argparse
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -28,6 +29,7 @@ os.environ.setdefault("OKKHOR_ROOT", str(ROOT))
 BATCH, DELAY_SECONDS = 8, 0.001
 QUEUE = 100  # requests that wait for a replica; one more is answered 503
 MAX_REQUEST = 8 << 20  # bytes
+CONNECT_SECONDS = 5.0
 
 
 def application(
@@ -97,14 +99,18 @@ def main() -> None:
     add_format(parser)
     arguments = parser.parse_args()
 
-    from okkhor.errors import InputError, StoppedError
+    from okkhor.errors import InputError, JobFailedError, StoppedError
+    from okkhor.serving.predictor import Predictor
 
     if not 0 < arguments.min_replicas <= arguments.max_replicas:
         raise InputError(
             f"--min-replicas={arguments.min_replicas} --max-replicas={arguments.max_replicas}: expected 1 or more, "
             "and no more least than most"
         )
+    if arguments.address is None:  # a cluster may serve there already
+        _check_port(arguments.host, arguments.port)
     bundle = chosen_bundle(arguments.model, arguments.format, trust=arguments.trust)
+    Predictor.load(bundle, arguments.format, trust=True)  # what is wrong with it is said here in one line
     ended = threading.Event()
     leave = _join(arguments.address)
     try:
@@ -112,9 +118,6 @@ def main() -> None:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
-        serve.start(
-            http_options={"host": arguments.host, "port": arguments.port}, logging_config={"log_level": "ERROR"}
-        )
         built = application(
             str(bundle.path.absolute()),
             arguments.format,
@@ -122,14 +125,53 @@ def main() -> None:
             arguments.min_replicas,
             arguments.max_replicas,
         )
-        serve.run(built, name=arguments.name, route_prefix="/")
+        http = {"host": arguments.host, "port": arguments.port}
+        try:
+            serve.start(http_options=http, logging_config={"log_level": "ERROR"})
+            serve.run(built, name=arguments.name, route_prefix="/")
+        except Exception as error:  # whatever it is, a replica's traceback included
+            words = str(error).strip().splitlines() or [type(error).__name__]
+            raise JobFailedError(f"Ray Serve cannot serve {bundle.path}: {words[-1]}") from error
         url = f"http://{arguments.host}:{arguments.port}/predictions/{arguments.name}"
         print(f"{bundle.run} ({arguments.format}) answers at {url}; Ctrl-C ends it", flush=True)
+        if not arguments.host.startswith("127."):
+            print("others can reach this model without a token", file=sys.stderr, flush=True)
         ended.wait()
-        serve.shutdown()
+        # a cluster may serve others' models as well
+        serve.shutdown() if arguments.address is None else serve.delete(arguments.name)
     finally:
         leave()
     raise StoppedError("stopped")
+
+
+def _check_port(host: str, port: int) -> None:
+    from okkhor.errors import InputError
+
+    if not 0 < port < 65536:
+        raise InputError(f"--port={port}: expected a number from 1 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"{host}:{port} cannot be listened on: {error.strerror}; expected another --port"
+            ) from error
+
+
+def _check_cluster(address: str) -> None:
+    """Ray itself would look for it for many minutes."""
+    from okkhor.errors import InputError
+
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError, ValueError) as error:
+        raise InputError(
+            f"--address={address}: no Ray cluster there ({error}); expected HOST:6379, or auto on one of its machines"
+        ) from error
 
 
 def _join(address: str | None) -> Any:
@@ -151,7 +193,11 @@ def _join(address: str | None) -> Any:
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if address is not None:
-        ray.init(address=address, **options)
+        _check_cluster(address)
+        try:
+            ray.init(address=address, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise InputError(f"--address={address}: no Ray cluster there ({str(error).splitlines()[0]})") from error
         return ray.shutdown
     folder = tempfile.mkdtemp(prefix="okkhor-ray-", dir="/tmp")  # the sockets' paths have at most 107 bytes
     reaper = Reaper(folder)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import time
@@ -103,11 +104,11 @@ def _tell(folder: ServeFolder, running: Running, bundle: Bundle, arguments: argp
     url = f"{running.urls['inference']}/predictions/{running.model}"
     token = ""
     if running.tokens:
-        key = f"import json; print(json.load(open('{running.tokens}'))['inference']['key'])"
-        token = f' -H "Authorization: Bearer $(python3 -c "{key}")"'
+        key = "import json, sys; print(json.load(open(sys.argv[1]))['inference']['key'])"
+        token = f' -H "Authorization: Bearer $(python3 -c {shlex.quote(key)} {shlex.quote(running.tokens)})"'
         print(f"tokens: {running.tokens} (inference for who asks, management for serve/models.py)")
     print(f"{served} answers at {url}, {running.workers} workers; logs in {folder.logs}; {end}")
-    print(f"curl{token} -H 'Content-Type: image/png' --data-binary @{SAMPLE} {url}", flush=True)
+    print(f"curl{token} -H 'Content-Type: image/png' --data-binary @{shlex.quote(str(SAMPLE))} {url}", flush=True)
 
 
 def _attend(running: Running, folder: ServeFolder) -> None:

@@ -86,9 +86,8 @@ def train_py() -> Path:
 @pytest.fixture
 def killable() -> Iterator[dict[str, str]]:
     """The environment of a process that is to be killed: what it cannot remove any more lies in a folder that is."""
-    with tempfile.TemporaryDirectory(
-        prefix="okkhor-", ignore_cleanup_errors=True
-    ) as folder:  # a short path: sockets lie in it
+    # a short path: sockets lie in it
+    with tempfile.TemporaryDirectory(prefix="okkhor-", ignore_cleanup_errors=True) as folder:
         yield {**os.environ, "TMPDIR": folder}
 
 

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import uuid
 
 import pytest
@@ -86,6 +87,53 @@ def test_two_machines_on_loopback_train_what_two_processes_train(run_on_two, com
 def test_two_hosts_with_networks_of_their_own_train_together(run_on_two, two_hosts):
     run, _ = run_on_two("10.231.7.1", 29400, [["ip", "netns", "exec", host] for host in two_hosts])
     assert run.metrics()["epochs"] == 2
+
+
+def test_a_machine_that_was_started_first_waits_for_the_first_and_says_when_that_is_gone(compose, train_py, killable):
+    config = compose(*SHORT[:-1], "trainer.max_epochs=500")
+    run = Run.create(config.paths.runs, config.name)
+    run.write_config(config)
+    port, machines = free_port(), []
+
+    def start(rank):
+        names = {"NODES": "2", "NODE_RANK": rank, "MAIN_ADDRESS": "127.0.0.1", "MAIN_PORT": str(port)}
+        environment = killable | {f"OKKHOR_{name}": value for name, value in names.items()}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        machines.append(
+            subprocess.Popen([sys.executable, str(train_py), f"resume={run.path}"], env=environment, text=True, **pipes)
+        )
+        return machines[-1]
+
+    try:
+        second = start("1")
+        assert second.stdout.readline() == f"waiting for the first machine at 127.0.0.1:{port}\n"
+        first = start("0")
+        deadline = time.monotonic() + 300
+        while not run.last.is_file():
+            assert time.monotonic() < deadline
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.1)
+        first.kill()
+        _, errors = second.communicate(timeout=60)
+    finally:
+        for machine in machines:
+            machine.kill()
+            machine.communicate()
+    assert second.returncode == 1
+    last = errors.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert last.endswith(f"go on with: python train.py resume={run.path}")
+
+
+def test_a_first_machine_that_cannot_be_found_is_one_line(command, compose):
+    config = compose(*SHORT)
+    run = Run.create(config.paths.runs, config.name)
+    run.write_config(config)
+    names = {"OKKHOR_NODE_RANK": "1", "OKKHOR_MAIN_ADDRESS": "no.such.host.invalid"}
+    done = command("train.py", f"resume={run.path}", **names)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: OKKHOR_MAIN_ADDRESS=no.such.host.invalid: not to be reached from here (")
 
 
 def test_a_machine_that_does_not_know_where_to_meet_is_told_how(command, tiny, tmp_path):

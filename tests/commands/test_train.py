@@ -39,6 +39,7 @@ def wait_for(condition, seconds=120):
         (["modle=small"], "error: modle: no such option; did you mean model?"),
         (["model=resnet19"], "error: model=resnet19: no such choice; expected one of "),
         (["optimizer.lrr=1"], "error: optimizer.lrr: no such option; did you mean optimizer.lr?"),
+        (["model.options={wdths:[4]}"], "error: model.options.wdths: no such option; did you mean model.options"),
         (["trainer.max_epochs=abc"], "error: trainer.max_epochs: expected an integer of at least 1, got 'abc'"),
         (["data.size=[1,2"], "error: data.size=[1,2: cannot be read"),
         (["optimizer=3"], "error: optimizer=3: a group takes the name of one of its choices"),

@@ -102,6 +102,34 @@ def test_a_folder_that_is_taken_is_not_shared(sweep, place, tmp_path):
     assert (tmp_path / "sweep-2" / "leaderboard.csv").is_file()
 
 
+def test_a_place_that_is_not_to_be_had_leaves_no_folder(sweep, place, tmp_path, monkeypatch):
+    def refuse(run):
+        raise InputError("launcher.address=there: no cluster")
+
+    there = place(by_seed)
+    monkeypatch.setattr(there, "submit", refuse)
+    with pytest.raises(InputError, match="no cluster"):
+        run_grid(*sweep("seed=1,2"))
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_place_that_is_lost_on_the_way_leaves_what_was_trained(sweep, place, tmp_path, monkeypatch):
+    there = place(by_seed)
+    submit = there.submit
+
+    def lose(run):
+        if run.path.name == "1":
+            raise InputError("launcher.address=there: no cluster")
+        return submit(run)
+
+    monkeypatch.setattr(there, "submit", lose)
+    with pytest.raises(InputError, match="no cluster"):
+        run_grid(*sweep("seed=1,2", folder=tmp_path / "sweep"))
+    assert rows(tmp_path / "sweep")[0]["job"] == "0"
+    place(by_seed)
+    assert run_grid(*sweep("seed=1,2", folder=tmp_path / "sweep")) == [0.01, 0.02]
+
+
 def test_two_processes_do_not_run_one_sweep(sweep, place, tmp_path):
     seen = []
 

@@ -1,9 +1,12 @@
 """What Ray is asked for; jobs on a Ray of this machine are in tests/commands/test_places.py."""
 
+import socket
+
 import pytest
 
 from okkhor.errors import InputError
 from okkhor.launching.ray_cluster import RayBackend, read_error, read_memory
+from okkhor.runs import Run
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,16 @@ def test_an_error_of_a_task_is_said_in_its_own_words():
     error = exceptions.RayTaskError("run_node", "Traceback …\n  many lines", cause)
     assert read_error(error.as_instanceof_cause()) == "OSError: [Errno 28] No space left on device"
     assert read_error(exceptions.WorkerCrashedError()).startswith("WorkerCrashedError: ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no.such.host.invalid"])
+def test_an_address_where_nothing_answers_is_refused_at_once(host, tmp_path):
+    pytest.importorskip("ray", reason="launcher=ray is an extra: pip install -e '.[ray]'")
+    with socket.socket() as taken:  # bound, but it does not listen
+        taken.bind(("127.0.0.1", 0))
+        address = f"{host}:{taken.getsockname()[1]}"
+        with pytest.raises(InputError, match=rf"launcher\.address={address}: no Ray cluster there \(.*\); expected"):
+            RayBackend(address=address).submit(Run.create(tmp_path, "x"))
 
 
 def test_a_strategy_that_ray_does_not_have_is_refused():

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -114,3 +116,33 @@ def test_another_replica_comes_under_load(ask, png, port):
         done.set()
         for client in clients:
             client.join()
+
+
+def refused(*words: str) -> str:
+    """What the command says in its one line."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "serve" / "ray_app.py"), *words], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_port_or_a_cluster_where_it_cannot_be_is_told_in_one_line(handmade):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        number = str(taken.getsockname()[1])
+        nobody = refused(str(handmade), "--address", f"127.0.0.1:{number}")  # bound, and nobody listens
+        taken.listen()
+        assert f"127.0.0.1:{number} cannot be listened on" in refused(str(handmade), "--port", number)
+    assert f"--address=127.0.0.1:{number}: no Ray cluster there" in nobody
+    assert "--port=0: expected a number" in refused(str(handmade), "--port", "0")
+    assert "expected 1 or more" in refused(str(handmade), "--min-replicas", "3", "--max-replicas", "2")
+
+
+def test_a_model_that_cannot_be_loaded_is_told_in_one_line(handmade, tmp_path):
+    broken = shutil.copytree(handmade, tmp_path / "broken")
+    data = bytearray((broken / "model.onnx").read_bytes())
+    data[len(data) // 2] ^= 1
+    (broken / "model.onnx").write_bytes(data)
+    assert "model.onnx: its hash" in refused(str(broken))

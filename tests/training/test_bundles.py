@@ -52,7 +52,7 @@ def test_it_is_made_again_for_another_checkpoint_whatever_the_clock_says(run):
     os.utime(run.checkpoint(), (0, 0))  # copied, for instance
     second = bundle_of(run.path, say=said.append)
     assert (second.is_of(run.checkpoint()), first.is_of(run.checkpoint())) == (True, False)
-    assert "trained on since its bundle was written" in said[0]
+    assert "its bundle is of another checkpoint" in said[0]
     images = torch.full((1, 1, 24, 40), 200, dtype=torch.uint8).numpy()
     assert Predictor.load(second).probabilities(images)[1].argmax() == 10
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ NODES, NODE_RANK, ADDRESS, PORT = "OKKHOR_NODES", "OKKHOR_NODE_RANK", "OKKHOR_MA
 GRACE_SECONDS = 30  # ranks that are asked to end and do not are killed: the job ends within a minute
 STOPS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2")  # the last two: a scheduler's warning
 MEET_SECONDS = 600  # how long a machine waits for the others
+CONNECT_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def run_ranks(
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous.api import RendezvousError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     _quiet()
@@ -92,6 +95,8 @@ def run_ranks(
                 f"{PORT}={meeting.port} {NODE_RANK}=<1 to {meeting.nodes - 1}> python train.py resume={run.path}",
                 flush=True,
             )
+        if meeting.node_rank > 0:
+            _await_first(meeting)
         try:
             elastic_launch(config, sys.executable)(str(entry), f"resume={run.path}", *words)
         except ChildFailedError as error:
@@ -102,6 +107,12 @@ def run_ranks(
         except SignalException as error:
             name = signal.Signals(error.sigval).name
             raise StoppedError(f"stopped by {name}; go on with: python train.py resume={run.path}") from None
+        except RendezvousError as error:
+            raise JobFailedError(
+                f"the job's {meeting.nodes} machines lost each other, or did not all come to "
+                f"{meeting.address}:{meeting.port} within {MEET_SECONDS} s ({type(error).__name__}); "
+                f"go on with: python train.py resume={run.path}"
+            ) from None
 
 
 def _of_rank(rank: int, failure: Any, run: Run) -> Exception:
@@ -151,8 +162,34 @@ def _own_address(meeting: Meeting) -> str:
     if meeting.nodes == 1:
         return "localhost"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((meeting.address, meeting.port))  # a datagram socket sends nothing by this
+        try:
+            probe.connect((meeting.address, meeting.port))  # a datagram socket sends nothing by this
+        except OSError as error:
+            raise InputError(
+                f"{ADDRESS}={meeting.address}: not to be reached from here ({error.strerror}); "
+                "expected the name or address of the first machine"
+            ) from None
         return str(probe.getsockname()[0])
+
+
+def _await_first(meeting: Meeting) -> None:
+    """Wait until the first machine listens: torchrun's own client gives up sooner than machines are all started."""
+    deadline = time.monotonic() + MEET_SECONDS
+    said = False
+    while True:
+        try:
+            socket.create_connection((meeting.address, meeting.port), timeout=CONNECT_SECONDS).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise JobFailedError(
+                    f"{ADDRESS}={meeting.address} {PORT}={meeting.port}: the first machine did not listen there within "
+                    f"{MEET_SECONDS} s ({error})"
+                ) from None
+        if not said:
+            print(f"waiting for the first machine at {meeting.address}:{meeting.port}", flush=True)
+            said = True
+        time.sleep(CONNECT_SECONDS / 10)
 
 
 def _interface(address: str) -> str | None:

@@ -1,6 +1,7 @@
 """A sweep's folder: claimed by one process, with sweep.yaml, which says how the sweep goes on after a kill."""
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +15,7 @@ from okkhor.atomic import write_atomically
 from okkhor.errors import InputError, StoppedError
 from okkhor.launching.opening import MANIFEST
 from okkhor.launching.sweeping import SweepLauncher
-from okkhor.runs import COMMAND, typed_command
+from okkhor.runs import COMMAND, Run, typed_command
 
 LOCK = ".lock"
 
@@ -47,11 +48,24 @@ def sweep_folder(launcher: SweepLauncher, typed: Sequence[str], **kept: Any) -> 
             }
             write_atomically(folder / MANIFEST, yaml.safe_dump(record, sort_keys=False, allow_unicode=True, width=120))
             yield record
+    except InputError:
+        if not goes_on:
+            _discard(folder)
+        raise
     except StoppedError as error:
         raise StoppedError(f"{error}; go on with: python train.py resume={folder}") from None
     finally:
         lock.release()
         (folder / LOCK).unlink(missing_ok=True)
+
+
+def _discard(folder: Path) -> None:
+    """Remove the folder of a sweep that was refused, unless a job of it has trained."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            Run(path).discard_if_untrained()
+    if not any(path.is_dir() for path in folder.iterdir()):
+        shutil.rmtree(folder)
 
 
 def _read(path: Path, typed: Sequence[str]) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from okkhor.runs import Run
 if TYPE_CHECKING:
     from okkhor.launching.reaper import Reaper
 
+CONNECT_SECONDS = 5
 STRATEGIES = ("STRICT_SPREAD", "SPREAD", "PACK", "STRICT_PACK")
 
 
@@ -152,6 +153,7 @@ class RayBackend(Backend):
             options |= {"address": "local", "include_dashboard": False, "_temp_dir": folder}
             self.reaper = Reaper(folder)
         else:
+            _check_listening(self.address)
             options |= {"address": self.address}
         before = signal.getsignal(signal.SIGTERM)
         try:
@@ -161,11 +163,7 @@ class RayBackend(Backend):
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             if self.reaper is not None:
                 self.reaper.finish()
-            words = str(error).strip().splitlines() or [type(error).__name__]
-            raise InputError(
-                f"launcher.address={self.address}: no Ray cluster there ({words[0]}); expected HOST:6379, auto on a "
-                "machine of the cluster, or null to start Ray here"
-            ) from None
+            raise _no_cluster(self.address, read_error(error)) from None
         finally:
             if callable(before):
                 signal.signal(signal.SIGTERM, before)  # Ray's own would end this process with its jobs unsaved
@@ -292,6 +290,24 @@ def meeting_point() -> tuple[str, int]:
     with socket.socket() as probe:
         probe.bind((address, 0))
         return address, probe.getsockname()[1]
+
+
+def _check_listening(address: str) -> None:
+    """Raise InputError where nothing answers at HOST:PORT: Ray itself would go on asking for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:
+        return  # auto, local, ray://…: Ray says at once what is wrong with it
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, read_error(error)) from None
+
+
+def _no_cluster(address: str | None, why: str) -> InputError:
+    return InputError(
+        f"launcher.address={address}: no Ray cluster there ({why}); expected HOST:6379, auto on a machine of the "
+        "cluster, or null to start Ray here"
+    )
 
 
 def read_memory(text: str | int | None) -> int | None:

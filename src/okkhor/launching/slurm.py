@@ -176,6 +176,7 @@ class SlurmBackend(Backend):
             for state in self.jobs.values():
                 self._kill(state)
             self.alive.close()
+        self.jobs.clear()  # submitit's own objects tidy up as they go, and fail at it when all of Python goes
 
     def _kill(self, state: SlurmJob) -> None:
         """End a job of this machine at once: with its tasks, whose children die with them."""

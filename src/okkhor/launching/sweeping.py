@@ -1,5 +1,6 @@
 """What Hydra's launcher plug-in does: from a sweep's job overrides to run directories, handed to the chosen place."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -9,6 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, open_dict
 
 from okkhor.build import build
+from okkhor.launching.agent import Meeting
 from okkhor.launching.backend import Backend
 from okkhor.launching.jobs import Job, Outcome, Watch, run_jobs
 from okkhor.runs import Run
@@ -57,8 +59,11 @@ class SweepLauncher:
         return config
 
     def check_here(self, config: DictConfig) -> None:
-        """Raise InputError for a trainer whose device or library this machine lacks, where the jobs run on it."""
-        if self.place.in_place and config.trainer.get("accelerator") not in ("cpu", "auto"):
+        """Raise InputError for a trainer whose devices, library or machines are missing, where the jobs run here."""
+        if not self.place.in_place:
+            return
+        Meeting.from_environment(os.environ, config.trainer.get("num_nodes", 1))
+        if config.trainer.get("accelerator") not in ("cpu", "auto"):
             from okkhor.training.trainers import check_trainer
 
             check_trainer(config.trainer)

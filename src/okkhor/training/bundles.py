@@ -30,7 +30,7 @@ def bundle_of(path: str | Path, format: str | None = None, say: Callable[[str], 
     run = Run.open(folder)
     made = Bundle.open(run.path / "bundle") if (run.path / "bundle" / MANIFEST).is_file() else None
     if made and _trained_on(run, made):
-        say(f"{path}: trained on since its bundle was written; exporting it again")
+        say(f"{path}: its bundle is of another checkpoint; exporting it again")
     elif made and (format is None or format in made.formats):
         return made
     there = set(made.formats) if made else set()

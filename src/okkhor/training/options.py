@@ -197,7 +197,10 @@ def in_one_line(error: Exception, known: Callable[[], DictConfig]) -> str:
         return f"{group}={wrong}: no such choice; expected one of {', '.join(names)}"
     if found := re.search(r"Could not (?:override|append to config|delete)[^']*'(?P<key>[^'=]+)", text):
         key = found["key"].strip().lstrip("+~")
-        names = [name for name in _keys(known()) if not name.endswith("._target_")]
+        every = list(_keys(known()))
+        if key in every:  # the option is there; what is not is a key of the mapping that it was given
+            key = getattr(error.__cause__, "full_key", None) or key
+        names = [name for name in every if not name.endswith("._target_")]
         near = difflib.get_close_matches(key, names, 1)
         return f"{key}: no such option; " + (
             f"did you mean {near[0]}?" if near else "`python train.py --help` lists them"

@@ -46,7 +46,7 @@ def start(
     config.write_text(properties(settings, folder.store, SERVE / "metrics.yaml"), encoding="utf-8")
     words = [
         java, f"-Xmx{MEMORY}", f"-Djava.io.tmpdir={scratch}", f"-Dmodel_server_home={jars.parent.parent}",
-        f"-Dlog4j.configurationFile=file://{SERVE / 'log4j2.xml'}", f"-Dokkhor.logs={folder.logs}",
+        f"-Dlog4j.configurationFile={(SERVE / 'log4j2.xml').as_uri()}", f"-Dokkhor.logs={folder.logs}",
         f"-Dokkhor.console={'INFO' if foreground else 'ERROR'}",
         "-cp", f"{classes}:{jars}/*", "org.pytorch.serve.ModelServer",
         "--python", sys.executable, "-f", str(config), "-s", str(folder.store), "-ncs",
