@@ -67,7 +67,24 @@ def test_a_bare_interpreter_answers_as_this_one_does(handmade_bundle, drawing, t
     assert set(others) <= {"numpy", "PIL", "cv2", "yaml", "_yaml", "onnxruntime", "_distutils_hack"}
 
 
-def test_weights_alone_carry_the_network_too():
-    more = carried_files("safetensors").keys() - carried_files().keys()
-    assert "okkhor/models/classifier.py" in more
-    assert all(path.is_file() for path in carried_files("safetensors").values())
+def test_weights_alone_carry_the_network_too_and_no_more(tmp_path):
+    for name, source in carried_files("safetensors").items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, tmp_path / name)
+    script = f"""
+import sys
+sys.path[:] = [{str(tmp_path)!r}] + [p for p in sys.path if "/src" not in p]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder).lower()]
+import okkhor.serving.service, okkhor.serving.weights
+assert okkhor.__file__.startswith({str(tmp_path)!r}), okkhor.__file__
+print(*sorted(name for name in sys.modules if name.partition(".")[0] == "okkhor"))
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    imported = {name.replace(".", "/") for name in done.stdout.split()}
+    everything, plain = (
+        {name.removesuffix(".py").removesuffix("/__init__") for name in carried_files(format)}
+        for format in ("safetensors", "onnx")
+    )
+    assert everything - plain <= imported <= everything

@@ -23,10 +23,16 @@ NEEDED = (
     "serving/service",
 )
 WITH_PYTORCH = (
+    "augment/__init__",
+    "augment/batch",
     "models/__init__",
     "models/backbones",
     "models/classifier",
+    "models/combinations",
+    "models/decision",
     "models/small",
+    "models/view_list",
+    "models/views",
     "serving/graph",
     "serving/weights",
 )
