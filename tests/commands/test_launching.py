@@ -32,7 +32,7 @@ def ended(process: psutil.Process) -> bool:
 @pytest.fixture
 def started(tiny, tmp_path, train_py, killable):
     """Starts train.py, waits for its first checkpoint; gives the process, its run and all its descendants."""
-    children = []
+    children, trees = [], []
 
     def start(*words, ignoring=None):
         flags = [word for word in words if word.startswith("-")]  # Hydra takes them in front alone
@@ -46,11 +46,17 @@ def started(tiny, tmp_path, train_py, killable):
         until(lambda: process.poll() is not None or list((tmp_path / "runs").glob("**/checkpoints/last.ckpt")))
         assert process.poll() is None, process.communicate()
         last = next((tmp_path / "runs").glob("**/checkpoints/last.ckpt"))
-        return process, Run.open(last.parent.parent), psutil.Process(process.pid).children(recursive=True)
+        tree = psutil.Process(process.pid).children(recursive=True)
+        trees.extend(tree)
+        return process, Run.open(last.parent.parent), tree
 
     yield start
     for process in children:
         process.kill()
+    for process in trees:  # one that a test has found alive would keep its end of the pipe open
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    for process in children:
         process.communicate()
 
 
