@@ -19,6 +19,7 @@ from typing import Any
 
 from okkhor.errors import InputError, JobFailedError, StoppedError
 from okkhor.launching.exits import ERROR_FILE, RANK_ERROR_FILE, REFUSED, SPOKEN_FOR, STOPPED, under_nohup
+from okkhor.launching.reaper import Reaper
 from okkhor.runs import COMMAND, Run, typed_command
 from okkhor.tether import PARENT
 
@@ -97,6 +98,9 @@ def run_ranks(
             )
         if meeting.node_rank > 0:
             _await_first(meeting)
+        # ranks are tethered to this process, their loaders' workers to them; but a worker may hang in its fork, as
+        # Python 3.11's sometimes do beside threads, before it could be tethered
+        reaper = Reaper(folder)
         try:
             elastic_launch(config, sys.executable)(str(entry), f"resume={run.path}", *words)
         except ChildFailedError as error:
@@ -113,6 +117,8 @@ def run_ranks(
                 f"{meeting.address}:{meeting.port} within {MEET_SECONDS} s ({type(error).__name__}); "
                 f"go on with: python train.py resume={run.path}"
             ) from None
+        finally:
+            reaper.finish()
 
 
 def _of_rank(rank: int, failure: Any, run: Run) -> Exception:

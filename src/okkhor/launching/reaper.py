@@ -2,7 +2,8 @@
 
 python -m okkhor.launching.reaper <folder> <starter> <process id to spare> …
 
-Ray ends most of its processes when the one that started it is killed, but some only minutes later, and no folder.
+Ray ends most of its processes when the one that started it is killed, but some only minutes later, and no folder. Nor
+can a process be tethered (`okkhor.tether`) that hangs before its first line.
 """
 
 import contextlib
