@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from okkhor.runs import Run
 
@@ -106,6 +107,19 @@ def test_what_all_ranks_refuse_there_is_said_once_and_leaves_no_run(command, tin
         "error: data.dir=/nowhere/at/all: no such folder; expected the one with the data files"
     ]
     assert not runs(tmp_path)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=1,2"]])
+def test_a_trainer_that_this_machine_lacks_is_one_line_where_the_jobs_run_on_it(command, tiny, tmp_path, place, sweep):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    done = command("train.py", *sweep, *tiny, "trainer=apex", "data.dir=/nowhere/at/all", *place)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: trainer=apex: ")
+    assert "use trainer=" in line
+    assert not list((tmp_path / "runs").glob("*/*"))
 
 
 @pytest.mark.parametrize("place", PLACES)

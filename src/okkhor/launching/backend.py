@@ -26,6 +26,7 @@ class Backend(ABC):
 
     at_once: int | None = None  # jobs that may be submitted at a time; None: any number, the place queues them
     in_place = False  # whether a single run needs no submitting: it is started in the process that was typed
+    here = False  # whether the jobs run on this machine, whose devices are known
     silent = True  # whether what a job prints goes elsewhere than to this terminal
     passed_on: Sequence[str] = ()  # what a resumed run is given besides `resume=`: where things lie now
 

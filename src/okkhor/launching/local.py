@@ -39,7 +39,7 @@ class LocalBackend(Backend):
     share the processors, and each takes its own of the GPUs where there are enough.
     """
 
-    in_place = True
+    in_place = here = True
 
     def __init__(self, n_jobs: int = 1) -> None:
         self.at_once = n_jobs

@@ -71,6 +71,7 @@ class RayBackend(Backend):
             raise InputError(f"launcher.strategy: expected one of {', '.join(STRATEGIES)}, got {strategy!r}")
         self.at_once = n_jobs
         self.address, self.strategy, self.retries = address, strategy, retries
+        self.here = address is None
         self.cpus_per_node, self.gpus_per_node = cpus_per_node, gpus_per_node
         self.memory = read_memory(memory)
         self.jobs: dict[str, RayJob] = {}

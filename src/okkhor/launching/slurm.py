@@ -79,6 +79,7 @@ class SlurmBackend(Backend):
         sbatch: dict[str, Any] | None = None,
     ) -> None:
         self.cluster = choose_cluster(cluster)
+        self.here = self.cluster == "local"
         self.at_once = n_jobs
         self.minutes, self.requeues, self.signal_delay = minutes, requeues, signal_delay
         self.cpus_per_node, self.gpus_per_node, self.memory = cpus_per_node, gpus_per_node, memory

@@ -24,15 +24,14 @@ def start_run(run: Run, config: DictConfig, entry: Path, passed_on: list[str]) -
     if not is_rank():
         place: Backend = build(config.launcher, "launcher")
         if not place.in_place:
+            if place.here:
+                check_devices(config)
             place.passed_on = passed_on
             return _at(place, run)
         place.close()
         ranks, nodes = processes(config), config.trainer.get("num_nodes", 1)
         if ranks > 1 or nodes > 1:
-            if config.trainer.get("accelerator") != "cpu":
-                from okkhor.training.trainers import check_trainer
-
-                check_trainer(config.trainer)  # once, before machines wait for each other
+            check_devices(config)  # once, before machines wait for each other
             meeting = Meeting.from_environment(os.environ, nodes)
             restarts = config.trainer.get("max_restarts", 0)
             run_ranks(run, entry, ranks, meeting=meeting, max_restarts=restarts, words=passed_on)
@@ -41,6 +40,14 @@ def start_run(run: Run, config: DictConfig, entry: Path, passed_on: list[str]) -
     from okkhor.training.fit import fit
 
     return fit(run, config)
+
+
+def check_devices(config: DictConfig) -> None:
+    """Raise InputError for a trainer whose devices or library this machine lacks."""
+    if config.trainer.get("accelerator") not in ("cpu", "auto"):  # every machine has these: no need to load PyTorch
+        from okkhor.training.trainers import check_trainer
+
+        check_trainer(config.trainer)
 
 
 def _at(place: Backend, run: Run) -> float:

@@ -13,6 +13,7 @@ from okkhor.build import build
 from okkhor.launching.agent import Meeting
 from okkhor.launching.backend import Backend
 from okkhor.launching.jobs import Job, Outcome, Watch, run_jobs
+from okkhor.launching.starting import check_devices
 from okkhor.runs import Run
 from okkhor.training.options import check_options
 
@@ -60,13 +61,10 @@ class SweepLauncher:
 
     def check_here(self, config: DictConfig) -> None:
         """Raise InputError for a trainer whose devices, library or machines are missing, where the jobs run here."""
-        if not self.place.in_place:
-            return
-        Meeting.from_environment(os.environ, config.trainer.get("num_nodes", 1))
-        if config.trainer.get("accelerator") not in ("cpu", "auto"):
-            from okkhor.training.trainers import check_trainer
-
-            check_trainer(config.trainer)
+        if self.place.in_place:
+            Meeting.from_environment(os.environ, config.trainer.get("num_nodes", 1))
+        if self.place.here:
+            check_devices(config)
 
     def stream(
         self,
