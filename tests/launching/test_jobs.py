@@ -163,7 +163,7 @@ def test_under_nohup_a_closed_terminal_stops_no_job(jobs, ignored):
 def test_an_interrupt_stops_every_job_and_waits_for_it(jobs, number, ignored):
     if number == signal.SIGINT:
         ignored(number)
-    place = Memory(at_once=3, forever=("0", "1", "2"))
+    place, before = Memory(at_once=3, forever=("0", "1", "2")), signal.getsignal(signal.SIGTERM)
 
     def interrupt():
         while len(place.log) < 3:
@@ -179,4 +179,4 @@ def test_an_interrupt_stops_every_job_and_waits_for_it(jobs, number, ignored):
     assert sorted(place.stopped) == ["0", "1", "2"]
     assert [o.status for o in ended] == [Status.STOPPED] * 3
     assert place.closed
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
