@@ -19,7 +19,6 @@ class Noise:
     mean: float
     range: float
     unseen: float | None
-    seconds: float
     seeds: int
 
     def verdict(self, score: float) -> str:
@@ -39,7 +38,6 @@ def noise(plan: Plan, results: Mapping[str, Found], group: str = "baseline") -> 
         statistics.mean(scores),
         max(scores) - min(scores),
         statistics.mean(unseen) if unseen else None,
-        statistics.mean(metrics["seconds"] for metrics in found),
         len(found),
     )
 
@@ -56,7 +54,7 @@ def page(plan: Plan, results: Mapping[str, Found], command: str) -> str:
         if text := settings.get("text"):
             parts.append(text.strip() + "\n")
         race = any(row.until is not None for row in rows)
-        parts.append(_race(plan, rows, results) if race else _table(rows, results, base, settings))
+        parts.append(_race(rows, results) if race else _table(rows, results, base))
         if group == "baseline" and base is not None:
             parts.append(
                 f"Mean of {base.seeds} seeds {base.mean:.4f}, range {base.range:.4f}: a difference from the mean of no "
@@ -65,8 +63,7 @@ def page(plan: Plan, results: Mapping[str, Found], command: str) -> str:
     return "\n".join(parts)
 
 
-def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None, settings: Mapping[str, Any]) -> str:
-    against = settings.get("against")
+def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None) -> str:
     lines = [
         "| row | what is different | score | difference | | unseen graphemes | time |",
         "|---|---|---|---|---|---|---|",
@@ -77,7 +74,7 @@ def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None, se
             lines.append(f"| {row.name} | {row.says} | not measured | | | | |")
             continue
         metrics = found["metrics"]
-        difference, verdict = _against(row, metrics, results, base, against)
+        difference, verdict = _against(row, metrics, results, base)
         unseen = f"{metrics[UNSEEN]:.3f}" if UNSEEN in metrics else ""
         lines.append(
             f"| {row.name} | {row.says} | {metrics[SCORE]:.4f} | {difference} | {verdict} | {unseen} "
@@ -87,21 +84,20 @@ def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None, se
 
 
 def _against(
-    row: Row, metrics: Mapping[str, float], results: Mapping[str, Found], base: Noise | None, against: str | None
+    row: Row, metrics: Mapping[str, float], results: Mapping[str, Found], base: Noise | None
 ) -> tuple[str, str]:
     """The difference from what a row is compared with, and what to call it."""
-    other = row.against or against
     if row.group == "baseline" or base is None:
         return "", ""
-    if other is None:
+    if row.against is None:
         return f"{metrics[SCORE] - base.mean:+.4f}", base.verdict(metrics[SCORE])
-    if other not in results:
+    if row.against not in results:
         return "", ""
-    difference = metrics[SCORE] - results[other]["metrics"][SCORE]
-    return f"{difference:+.4f} to {other}", base.verdict(base.mean + difference)
+    difference = metrics[SCORE] - results[row.against]["metrics"][SCORE]
+    return f"{difference:+.4f} to {row.against}", base.verdict(base.mean + difference)
 
 
-def _race(plan: Plan, rows: list[Row], results: Mapping[str, Found]) -> str:
+def _race(rows: list[Row], results: Mapping[str, Found]) -> str:
     lines = ["| row | what it is | reached | after | epochs |", "|---|---|---|---|---|"]
     seconds: dict[str, float] = {}
     for row in rows:

@@ -80,7 +80,6 @@ def _row(key: str, name: str, fields: dict[str, Any], groups: dict[str, Any], be
     if group not in groups:
         raise InputError(f"{key}.group: expected one of {', '.join(groups)}, got {group!r}")
     against = fields.get("against", groups[group].get("against"))
-    against = None if against == name else against
     if against is not None and against not in before:
         raise InputError(f"{key}.against: expected a row that stands before it, got {against!r}")
     evaluate = tuple(fields.get("evaluate", ()))
