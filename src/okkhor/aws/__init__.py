@@ -1,0 +1,1 @@
+"""What launching and serving on AWS have in common."""
