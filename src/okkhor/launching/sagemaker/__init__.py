@@ -1,0 +1,1 @@
+"""Contract 5 as training jobs of Amazon SageMaker."""
