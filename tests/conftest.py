@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aws.fixture import aws  # noqa: F401 - a fixture of all tests
 
 ROOT = Path(__file__).resolve().parent.parent
 
