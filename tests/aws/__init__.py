@@ -10,8 +10,8 @@ this computer does not allow namespaces (root on Linux with `unshare`):
 
     aws.url             http://127.0.0.1:<port>, the endpoint of every service
     aws.environment     what a process needs to use it and nothing else: AWS_ENDPOINT_URL, keys, region, the SDK's
-                        settings. Already set in os.environ of the test (monkeypatch), so that boto3.client("s3") or a command in
-                        a subprocess needs nothing
+                        settings. Already set in os.environ of the test (monkeypatch), so that
+                        boto3.client("s3") or a command in a subprocess needs nothing
     aws.bucket          "okkhor-test"; aws.role: the ARN of a role that SageMaker may assume
     aws.client("s3")    a boto3 client of it; aws.session: a boto3 session
     aws.requests        (operation, request) of every request to SageMaker, in their order; aws.created: the names of
@@ -29,6 +29,8 @@ this computer does not allow namespaces (root on Linux with `unshare`):
     aws.logs(job)       all its lines of CloudWatch so far, by host: {"algo-1": […], …}
     aws.grace           seconds between SIGTERM and SIGKILL for a job that is stopped (SageMaker: 120)
     aws.at_once         how many jobs run at a time; the others wait in the status `Starting`
+
+`aws.requests` (the module) makes requests without a launcher.
 
 A container finds only what it gets: its command, environment, channels, and this computer's Python with its
 packages (`python` on its PATH), but not the checkout: `import okkhor` works only from the source that the job was sent.

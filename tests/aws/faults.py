@@ -31,7 +31,7 @@ class Refusal:
 
 
 def refusal(service: str, target: str, code: str, message: str) -> Refusal:
-    """An error in the protocol of a service: JSON where the request names a target, else S3's or the query protocol's XML."""
+    """An error in the protocol of a service: JSON where a target is named, else S3's XML or the query protocol's."""
     status = STATUS.get(code, 400 if target or service != "s3" else 403)
     if target:
         body = json.dumps({"__type": JSON_NAME.get(code, code), "message": message})

@@ -168,10 +168,12 @@ class TrainingJob:
         }
         for host, place in hosts.items():
             self._lay_out(host, list(hosts), place)
+        fetched = [path for place in hosts.values() for path in files_of(place / "ml" / "checkpoints")]
         with self.lock:
             if self.status == "Stopping":
                 return self._end("Stopped")
-            self.interrupted, self.lines, self.synced = False, {}, {}
+            self.interrupted, self.lines = False, {}
+            self.synced = {path: mark_of(path) for path in fetched}
             self.tries += 1
             self.started = self.started or time.time()
             self.pass_to("Training")
@@ -353,9 +355,7 @@ class TrainingJob:
         for folder in (one / "ml" / "checkpoints" for one in hosts.values()):
             for path in files_of(folder):
                 with contextlib.suppress(FileNotFoundError):
-                    state = path.stat()
-                    mark = (state.st_mtime_ns, state.st_size)
-                    if self.synced.get(path) != mark:
+                    if self.synced.get(path) != (mark := mark_of(path)):
                         key = f"{prefix}/{path.relative_to(folder)}"
                         store.put_object(Bucket=place.netloc, Key=key, Body=path.read_bytes())
                         self.synced[path] = mark
@@ -399,6 +399,12 @@ def files_of(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             yield path
+
+
+def mark_of(path: Path) -> tuple[int, int]:
+    """What differs between two states of a file."""
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size
 
 
 def hidden_folders() -> list[str]:
