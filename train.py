@@ -5,6 +5,7 @@ python train.py -m model=small,resnet18 seed=1,2             a sweep, a run for 
 python train.py resume=runs/default/2026-11-22_20-18-00      continue a run or a sweep
 """
 
+import math
 import os
 import sys
 from contextlib import nullcontext
@@ -39,11 +40,13 @@ def main(config: DictConfig) -> float:
 def start(config: DictConfig, overrides: list[str]) -> float:
     """Make or find the run, then have it run: here, in a process for each device, or at another place."""
     from okkhor.launching.opening import open_run, passed_on
-    from okkhor.launching.starting import start_run
+    from okkhor.launching.starting import show_start, start_run
     from okkhor.training.options import check_options
 
     check_options(config)
     resumed = config.resume is not None
+    if not resumed and show_start(config):
+        return math.nan
     run, config = open_run(config, overrides)
     # a run that was there before is its maker's, who still has to read in it why it was refused
     with nullcontext() if resumed else run.discarded_if_refused():

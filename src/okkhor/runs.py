@@ -168,7 +168,7 @@ class Run:
         record = {
             "command": os.environ.get(COMMAND) or typed_command(),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "git": _git_state(),
+            "git": git_state(),
             "python": platform.python_version(),
             "machine": {
                 "system": platform.platform(),
@@ -220,7 +220,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_state() -> dict[str, str] | None:
+def git_state() -> dict[str, str] | None:
     """Commit and uncommitted changes of the source tree, or None outside a repository."""
 
     def git(*words: str) -> str:

@@ -38,6 +38,13 @@ class Board:
     def __exit__(self, *_: Any) -> None:
         self.live.stop()
 
+    def pause(self) -> None:
+        """Leave the terminal to a question; the table comes back with the next `refresh`."""
+        if self.shows_table:
+            self.live.stop()
+            self.live = Live(console=self.console, transient=True, auto_refresh=False)
+            self.live.start()
+
     def say(self, text: str, style: str = "") -> None:
         self.console.print(text, soft_wrap=True, markup=False, style=style)
 

@@ -22,6 +22,8 @@ def run_grid(launcher: SweepLauncher, typed: list[str]) -> list[float | None]:
     words = read_words(launcher.loader, typed)
     jobs = combinations(words)
     _check(launcher, words, jobs)
+    if launcher.show(words.job(values) for values in jobs):
+        return []
     # what shuffle() and glob() gave is kept: the jobs of a sweep that goes on are those it began with
     with sweep_folder(launcher, typed, jobs=jobs) as kept:
         jobs = kept["jobs"]

@@ -80,7 +80,8 @@ def run_jobs(
 
     Jobs are taken one by one, as soon as a place is free. A run that has finished already is not run again.
     watch: see `Watch`; finished: called after each job; total: how many there will be, for the display.
-    Raises StoppedError after Ctrl-C or SIGTERM, when all have saved and ended.
+    Jobs of a place that does not wait are left as soon as they are started. Raises StoppedError after Ctrl-C or
+    SIGTERM, when all have saved and ended, or are left where the place and the person want that.
     """
     waiting = iter(jobs)
     running: dict[str, Running] = {}
@@ -108,6 +109,11 @@ def run_jobs(
                     conclude(outcome)
                 time.sleep(POLL_SECONDS if running else 0)
         except KeyboardInterrupt:
+            board.pause()
+            if running and backend.leave(len(running)):
+                for name in list(running):
+                    conclude(_left(backend, running.pop(name).job))
+                raise StoppedError("the jobs run on") from None
             _stop_all(backend, running, conclude, board)
             raise StoppedError(f"stopped with {len(outcomes)} jobs ended; what has a checkpoint can go on") from None
         finally:
@@ -125,8 +131,15 @@ def _submit(
             job.run.discard_if_untrained()
         conclude(Outcome(job, Status.FAILED, None, str(error), 0.0, error.code))
         return
-    running[name] = Running(job, time.monotonic())
     board.started(job, name)
+    if backend.waits:
+        running[name] = Running(job, time.monotonic())
+    else:
+        conclude(_left(backend, job))
+
+
+def _left(backend: Backend, job: Job) -> Outcome:
+    return Outcome(job, Status.LEFT, None, backend.where(job.run), 0.0)
 
 
 def _ended(backend: Backend, running: dict[str, Running], watch: Watch | None, board: Board) -> Iterator[Outcome]:

@@ -1,5 +1,6 @@
 """One run, started: in this process, in one for each device, or at the place that `launcher=` names."""
 
+import math
 import os
 from pathlib import Path
 
@@ -26,7 +27,11 @@ def start_run(run: Run, config: DictConfig, entry: Path, passed_on: list[str]) -
         if not place.in_place:
             if place.here:
                 check_devices(config)
-            place.passed_on = passed_on
+            place.passed_on, place.alone = passed_on, True
+            place.check(config)
+            if place.shows:
+                place.show(config, run)
+                return math.nan
             return _at(place, run)
         place.close()
         ranks, nodes = processes(config), config.trainer.get("num_nodes", 1)
@@ -42,6 +47,16 @@ def start_run(run: Run, config: DictConfig, entry: Path, passed_on: list[str]) -
     return fit(run, config)
 
 
+def show_start(config: DictConfig) -> bool:
+    """Show what a new run would be started with, where `launcher.dry_run` asks for it; whether it does."""
+    if not config.launcher.get("dry_run"):
+        return False
+    place: Backend = build(config.launcher, "launcher")
+    place.check(config)
+    place.show(config)
+    return True
+
+
 def check_devices(config: DictConfig) -> None:
     """Raise InputError for a trainer whose devices or library this machine lacks."""
     if config.trainer.get("accelerator") not in ("cpu", "auto"):  # every machine has these: no need to load PyTorch
@@ -54,6 +69,8 @@ def _at(place: Backend, run: Run) -> float:
     (outcome,) = run_jobs(place, [Job(0, [], run)])
     if outcome.objective is not None:
         return outcome.objective
+    if outcome.status is Status.LEFT:
+        return math.nan
     if outcome.status is Status.STOPPED:
         raise StoppedError(outcome.message)
     if outcome.code == 2:

@@ -57,6 +57,12 @@ def run_study(launcher: SweepLauncher, typed: list[str]) -> list[float | None]:
     space = {key: distribution(override) for key, override in words.varied.items()}
     if not space:
         raise InputError("sweep.space: there is nothing to vary; expected an option=choice(…), range(…) or interval(…)")
+    if launcher.show([words.fixed]):  # of a trial; what Optuna draws changes config.yaml alone
+        return []
+    if not launcher.place.waits:
+        raise InputError(
+            "launcher.wait=false: sweep=optuna proposes by what jobs have found; expected launcher.wait=true"
+        )
     launcher.check_here(launcher.config)  # one trial after the other would be refused
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweep_words = {key: str(override.input_line) for key, override in words.varied.items()}

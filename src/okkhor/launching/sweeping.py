@@ -60,11 +60,19 @@ class SweepLauncher:
         return config
 
     def check_here(self, config: DictConfig) -> None:
-        """Raise InputError for a trainer whose devices, library or machines are missing, where the jobs run here."""
+        """Raise InputError for a run that the place cannot take, for want of devices, a library or machines."""
+        self.place.check(config)
         if self.place.in_place:
             Meeting.from_environment(os.environ, config.trainer.get("num_nodes", 1))
         if self.place.here:
             check_devices(config)
+
+    def show(self, overrides: Iterable[list[str]]) -> bool:
+        """Show what jobs would be started with, where the place is to do no more; whether it is."""
+        if self.place.shows:
+            for words in overrides:
+                self.place.show(self.job_config(words))
+        return self.place.shows
 
     def stream(
         self,
