@@ -68,8 +68,8 @@ def open_account(options: Options) -> Account:
     for key, example in (("role", "arn:aws:iam::123456789012:role/Name"), ("bucket", "NAME")):
         if key not in chosen:
             raise InputError(
-                f"launcher.{key}: none is set; expected launcher.{key}={example}, or launcher.stack=NAME of a stack made "
-                "of infra/cloudformation.yaml"
+                f"launcher.{key}: none is set; expected launcher.{key}={example}, or launcher.stack=NAME of a stack "
+                "made of infra/cloudformation.yaml"
             )
     return Account(
         region,

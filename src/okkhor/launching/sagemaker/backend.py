@@ -79,7 +79,7 @@ class SageMakerBackend(Options, Backend):
         self.check_run(config)
 
     def submit(self, run: Run) -> str:
-        """Start the run's job, or take up one that was left; raises JobFailedError with AWS's words where it refuses."""
+        """Start the run's job, or take up one that was left; raises JobFailedError where it is refused."""
         if (left := self._left(run)) is not None:
             self.jobs[left.record.name] = Watched(left)
             return left.record.name
@@ -170,7 +170,7 @@ class SageMakerBackend(Options, Backend):
         return packing.pack(root, self.include, max_mb=self.max_mb, extra=made)
 
     def show(self, config: DictConfig, run: Run | None = None) -> None:
-        """Print the request of a run's job as JSON, and what it costs; asks AWS for no more than a stack and a price."""
+        """Print the request of a run's job as JSON, and what it costs; asks AWS for a stack and a price at most."""
         self.check_run(config)
         run = run or Run(Path(config.paths.runs).resolve() / str(config.name) / time.strftime("%Y-%m-%d_%H-%M-%S"))
         plan = plan_job(self.account, run, config, self._source(config, None), tuple(self.passed_on))

@@ -7,9 +7,9 @@ The launcher has the job's container run, in the folder of the unpacked source:
 COMMAND is `python`, or `torchrun` with the job's hosts, address and processes. `exec` makes the container's entry
 process 1, which is the only one that SageMaker tells when a job is stopped or a spot machine is taken away.
 
-The run directory lies where SageMaker keeps checkpoints: it brings what a job writes there to S3 while it runs, and back
-to a job that starts again, so that what goes on is the whole run, its curves too. The channel `run` holds the files
-that a new run begins with, config.yaml and COMMAND_FILE; what the checkpoints' folder has already is newer.
+The run directory lies where SageMaker keeps checkpoints: it brings what a job writes there to S3 while it runs, and
+back to a job that starts again, so that what goes on is the whole run, its curves too. The channel `run` holds the
+files that a new run begins with, config.yaml and COMMAND_FILE; what the checkpoints' folder has already is newer.
 
 Imports the standard library alone: the container reads it before anything is installed.
 """
@@ -43,5 +43,5 @@ def channel(name: str) -> str:
 
 
 def run_in_job(parts: tuple[str, ...]) -> str:
-    """Where a run lies in the container. parts: of its path, below the folder `runs`: its `Run.id` is the same there."""
+    """Where a run lies in the container. parts: of its path, below a folder `runs`: its `Run.id` is the same there."""
     return str(RUNS.joinpath(*parts))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -24,12 +24,13 @@ OURS = ("config.yaml", "logs/sagemaker.json", "logs/output.log")  # this machine
 ENDED_BY_CODE = re.compile(
     r"^(?:\w+Error: )?(?P<text>.*?),? ?exit code: (?P<code>-?\d+)\.?$", re.DOTALL | re.IGNORECASE
 )
+SET_UP = "Training Execution failed."  # the SDK's words where a job ends before the container's own entry has begun
 FACTS = ("TrainingJobStatus", "SecondaryStatus", "FailureReason", "TrainingTimeInSeconds", "BillableTimeInSeconds")
 
 
 @dataclass(frozen=True)
 class State:
-    """How a job stands. secondary: SageMaker's own word for what it does; message, code: why it ended, where not done."""
+    """How a job stands. secondary: SageMaker's own word for it; message, code: why it ended, where it is not done."""
 
     status: Status
     secondary: str
@@ -76,7 +77,11 @@ class RemoteJob:
     def look(self) -> State:
         """How it stands now; raises botocore's errors."""
         self.answer = self.sagemaker.describe_training_job(TrainingJobName=self.record.name)
-        return State.of(self.answer, self.run)
+        state = State.of(self.answer, self.run)
+        if state.message.startswith(SET_UP):
+            said = next(reversed([line for _, line in self.log.all_lines() if "error" in line.lower()]), "see its log")
+            return replace(state, message=f"failed before train.py began: {said.strip()}")
+        return state
 
     def stop(self) -> None:
         """Ask SageMaker to stop it: it has two minutes to save. A job that has ended stays as it ended."""
@@ -98,7 +103,7 @@ class RemoteJob:
         self.tags |= {entry.name: entry.tag for entry in wanted}
 
     def collect(self) -> None:
-        """Bring back the run directory of a job that has ended, as if it had run here, and what SageMaker says of it."""
+        """Bring back the run directory of a job that has ended, as if it had run here, and what SageMaker says."""
         self.bring()
         if not (self.run.path / "metrics.json").is_file():
             # the same files once more, in case the last of them did not reach the checkpoints

@@ -48,10 +48,13 @@ class LogReader:
                 return []
             raise
 
+    def all_lines(self) -> list[tuple[str, str]]:
+        """(host, line) of all that was printed, from the beginning."""
+        return list(LogReader(self.client, self.job).new_lines())
+
     def append_to(self, path: Path) -> None:
         """Add everything that the job printed to a file, from its beginning."""
-        whole = LogReader(self.client, self.job)
-        lines = [shown(host, line) for host, line in whole.new_lines()]
+        lines = [shown(host, line) for host, line in self.all_lines()]
         if lines:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as file:

@@ -137,8 +137,8 @@ class Options:
             ),
             (
                 self.isolated and self.image is None,
-                "launcher.isolated: an isolated job installs nothing, and Amazon's images lack what this project needs; "
-                "expected launcher.image=… of infra/docker/training.Dockerfile",
+                "launcher.isolated: an isolated job installs nothing, and Amazon's images lack what this project "
+                "needs; expected launcher.image=… of infra/docker/training.Dockerfile",
             ),
             (
                 self.isolated and self.requirements,
@@ -162,8 +162,8 @@ class Options:
                 raise InputError(f"{key}: expected a name of letters, digits and _")
             if SECRET.search(name):
                 raise InputError(
-                    f"{key}: would be read in the request and in the logs; expected the name of a secret of AWS Secrets "
-                    "Manager that the job reads itself (launcher.wandb_secret=NAME for Weights & Biases)"
+                    f"{key}: would be read in the request and in the logs; expected the name of a secret of AWS "
+                    "Secrets Manager that the job reads itself (launcher.wandb_secret=NAME for Weights & Biases)"
                 )
             if len(str(value)) > VALUE_LENGTH:
                 raise InputError(f"{key}: {len(str(value))} characters, SageMaker takes {VALUE_LENGTH}")
@@ -195,8 +195,8 @@ class Options:
         trainer = config.trainer
         if trainer.get("accelerator") in ("gpu", "cuda") and not self.has_gpu:
             raise InputError(
-                f"launcher.instance_type={self.instance_type}: has no GPU, which the trainer wants; expected one such as "
-                "ml.g5.xlarge, or trainer=cpu or ddp_sim"
+                f"launcher.instance_type={self.instance_type}: has no GPU, which the trainer wants; expected one such "
+                "as ml.g5.xlarge, or trainer=cpu or ddp_sim"
             )
         if trainer.get("accelerator") == "mps":
             raise InputError("trainer=mps: SageMaker has no Apple GPUs; expected trainer=gpu, ddp or cpu")
@@ -233,8 +233,8 @@ class Options:
         remote = _is_remote(data.get("dir"))
         if self.isolated and remote:
             raise InputError(
-                f"data.dir={data.dir}: an isolated job reads no S3 itself; expected launcher.data=s3://bucket/folder of "
-                "a packed store (scripts/prepare.py upload)"
+                f"data.dir={data.dir}: an isolated job reads no S3 itself; expected launcher.data=s3://bucket/folder "
+                "of a packed store (scripts/prepare.py upload)"
             )
 
     def store_uri(self, config: DictConfig) -> str | None:

@@ -90,8 +90,8 @@ def source_files(root: Path, include: Sequence[str] = ()) -> dict[str, Path]:
         ).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise InputError(
-            f"{root}: what a job gets is what git tracks, and this is no git repository; expected a clone, or `git init` "
-            "and `git add` in it"
+            f"{root}: what a job gets is what git tracks, and this is no git repository; expected a clone, or "
+            "`git init` and `git add` in it"
         ) from error
     names = [name.decode() for name in listed.split(b"\0") if name]
     kept = [name for name in names if PurePosixPath(name).parts[0] not in LEFT_OUT]

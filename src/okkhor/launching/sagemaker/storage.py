@@ -1,4 +1,4 @@
-"""Files between a run directory and S3: what a job begins with goes there, what it wrote comes back, each file whole."""
+"""Files between a run directory and S3: what a job begins with goes there, what it wrote comes back, each whole."""
 
 import shutil
 import tarfile
