@@ -2,6 +2,8 @@
 
 make setup-servers
 .servers/sagemaker/bin/python serve/sagemaker/local.py archives/sagemaker/model.tar.gz --dir FOLDER --port 8085
+
+Without an archive it is the container of a multi-model endpoint: models are loaded by POST /models, as SageMaker does.
 """
 
 import argparse
@@ -24,7 +26,7 @@ END_SECONDS = 10
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archive", type=Path, help="model.tar.gz of serve/archive.py --target sagemaker")
+    parser.add_argument("archive", type=Path, nargs="?", help="model.tar.gz of serve/archive.py --target sagemaker")
     parser.add_argument("--dir", type=Path, required=True, help="stands for /opt/ml of the container")
     parser.add_argument("--port", type=int, nargs="+", default=[8085], help="and three more, default: the next")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="default: one a processor")
@@ -32,8 +34,11 @@ def main() -> None:
     base = arguments.dir.absolute()
     for name in ("model", "run", "tmp"):
         (base / name).mkdir(parents=True, exist_ok=True)
-    with tarfile.open(arguments.archive) as archive:
-        archive.extractall(base / "model", filter="data")
+    if arguments.archive:
+        with tarfile.open(arguments.archive) as archive:
+            archive.extractall(base / "model", filter="data")
+    else:
+        os.environ["SAGEMAKER_MULTI_MODEL"] = "true"  # SageMaker sets it; read at import
     os.chdir(base / "run")  # logs and the toolkit's own files
     ports = (arguments.port * 4)[:4] if len(arguments.port) == 4 else [arguments.port[0] + i for i in range(4)]
     os.environ.update(

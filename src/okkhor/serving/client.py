@@ -3,14 +3,21 @@
 import http.client
 import ipaddress
 import json
+import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from okkhor.errors import InputError
 
 MAX_ANSWER = 64 << 20  # bytes
+JSON = "application/json"
+POLL_SECONDS = 1.0  # between two looks for an answer in S3
 
 
 def ask_url(
@@ -37,32 +44,97 @@ def ask_url(
         raise InputError(f"{url}: no answer ({reason}); is the server running? `make serve` starts one") from error
 
 
-def ask_endpoint(name: str, question: dict[str, Any], *, timeout: float = 30.0) -> tuple[int, dict[str, Any]]:
+def ask_endpoint(
+    name: str, question: dict[str, Any], *, model: str | None = None, timeout: float = 30.0
+) -> tuple[int, dict[str, Any]]:
     """HTTP status and answer of a SageMaker endpoint, with the credentials and region that boto3 finds.
 
-    Raises InputError when boto3 is absent, AWS refuses, or nothing answers.
+    model: the one of a multi-model endpoint. Raises InputError when boto3 is absent, AWS refuses, or nothing answers.
     """
-    try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise InputError("--endpoint: boto3 is not installed; pip install -e '.[sagemaker]'") from error
-    config = Config(read_timeout=timeout, connect_timeout=min(timeout, 10), retries={"max_attempts": 1})
-    body = json.dumps(question).encode()
-    try:
-        client = boto3.client("sagemaker-runtime", config=config)
-        found = client.invoke_endpoint(
-            EndpointName=name, ContentType="application/json", Accept="application/json", Body=body
-        )
-        return 200, _answer(name, 200, found["Body"].read(MAX_ANSWER))
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "ModelError":  # the container answered, and refused
+    with _one_line(f"--endpoint={name}"):
+        client = _client("sagemaker-runtime", timeout)
+        target = {"TargetModel": f"{model.removesuffix('.tar.gz')}.tar.gz"} if model else {}
+        try:
+            found = client.invoke_endpoint(
+                EndpointName=name, ContentType=JSON, Accept=JSON, Body=json.dumps(question).encode(), **target
+            )
+        except client.exceptions.ModelError as error:  # the container answered, and refused
             status = int(error.response.get("OriginalStatusCode", 400))
             return status, _answer(name, status, error.response.get("OriginalMessage", "").encode())
-        raise InputError(f"--endpoint={name}: {error}") from error
-    except BotoCoreError as error:
-        raise InputError(f"--endpoint={name}: {error}") from error
+        return 200, _answer(name, 200, found["Body"].read(MAX_ANSWER))
+
+
+def ask_later(name: str, question: dict[str, Any], *, timeout: float = 30.0) -> tuple[int, dict[str, Any]]:
+    """HTTP status and answer of an asynchronous SageMaker endpoint, which takes and gives files in S3.
+
+    The question is put beside the folder of the answers; both are deleted when the answer has come. timeout: seconds
+    to wait for it, minutes where the endpoint has no instance yet. Raises InputError as `ask_endpoint`.
+    """
+    with _one_line(f"--endpoint={name}"):
+        sagemaker, runtime, s3 = (_client(service, timeout) for service in ("sagemaker", "sagemaker-runtime", "s3"))
+        described = sagemaker.describe_endpoint(EndpointName=name)
+        if "AsyncInferenceConfig" not in described:
+            raise InputError(f"--endpoint={name}: answers at once; leave out --async")
+        answers = described["AsyncInferenceConfig"]["OutputConfig"]["S3OutputPath"]
+        bucket, _, folder = answers.removeprefix("s3://").partition("/")
+        key = f"{folder.rpartition('/')[0]}/questions/{uuid.uuid4()}.json".lstrip("/")
+        s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(question).encode(), ContentType=JSON)
+        asked = runtime.invoke_endpoint_async(
+            EndpointName=name, InputLocation=f"s3://{bucket}/{key}", ContentType=JSON, Accept=JSON
+        )
+        place, body = _first_there(s3, [asked["OutputLocation"], asked.get("FailureLocation")], name, timeout)
+        for used in ((bucket, key), place):
+            s3.delete_object(Bucket=used[0], Key=used[1])
+    refused = re.search(rb"\((\d{3})\)", body) if place != _place(asked["OutputLocation"]) else None
+    if refused is None:
+        return 200, _answer(name, 200, body)
+    said = (
+        body[body.find(b"{") : body.rfind(b"}") + 1]
+        or json.dumps({"message": body.decode("utf-8", "replace")}).encode()
+    )
+    return int(refused[1]), _answer(name, int(refused[1]), said)
+
+
+def _first_there(s3: Any, uris: list[str | None], name: str, timeout: float) -> tuple[tuple[str, str], bytes]:
+    """The first of some files that is there: bucket and key, and what is in it."""
+    from botocore.exceptions import ClientError
+
+    give_up = time.monotonic() + timeout
+    while True:
+        for place in (_place(uri) for uri in uris if uri):
+            try:
+                return place, s3.get_object(Bucket=place[0], Key=place[1])["Body"].read(MAX_ANSWER)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+                    raise
+        if time.monotonic() > give_up:
+            raise InputError(f"--endpoint={name}: no answer within {timeout:g} seconds; it comes to {uris[0]}")
+        time.sleep(POLL_SECONDS)
+
+
+def _place(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _client(service: str, timeout: float) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(read_timeout=timeout, connect_timeout=min(timeout, 10), retries={"max_attempts": 1})
+    return boto3.client(service, config=config)
+
+
+@contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError as error:
+        raise InputError(f"{what}: boto3 is not installed; pip install -e '.[sagemaker]'") from error
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise InputError(f"{what}: {error}") from error
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -62,17 +62,22 @@ def multi_model_server(archive: Path, folder: Path, *, workers: int | None = Non
 
 
 @contextmanager
-def sagemaker_toolkit(archive: Path, folder: Path, *, workers: int | None = None) -> Iterator[str]:
-    """URL of `archive` (of write_sagemaker) served by SageMaker's inference toolkit; folder: stands for /opt/ml."""
+def sagemaker_toolkit(
+    archive: Path | None, folder: Path, *, workers: int | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """URL of `archive` (of write_sagemaker) served by SageMaker's inference toolkit; folder: stands for /opt/ml.
+
+    archive: None starts a container of several models, which are loaded at the URL's `/models`; environment: of the
+    container, as an endpoint's model says.
+    """
     python = python_of("sagemaker")
     ports = free_ports(4)
-    words = [
-        str(python), str(ROOT / "serve" / "sagemaker" / "local.py"), str(archive), "--dir", str(folder),
-        "--workers", str(workers or usable_cores()), "--port",
-    ]  # fmt: skip
-    with running([*words, *map(str, ports)], folder) as process:
-        wait_until(lambda: has_workers(f"http://{LOOPBACK}:{ports[0]}/models/model"), folder, process)
-        yield f"http://{LOOPBACK}:{ports[0]}/invocations"
+    words = [str(python), str(ROOT / "serve" / "sagemaker" / "local.py"), *([str(archive)] if archive else [])]
+    words += ["--dir", str(folder), "--workers", str(workers or usable_cores()), "--port", *map(str, ports)]
+    base = f"http://{LOOPBACK}:{ports[0]}"
+    with running(words, folder, environment=environment) as process:
+        wait_until(lambda: has_workers(f"{base}/models/model") if archive else answers(f"{base}/ping"), folder, process)
+        yield f"{base}/invocations" if archive else base
 
 
 def free_ports(count: int) -> list[int]:
@@ -91,23 +96,30 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def running(
-    words: list[str], folder: Path, *, threads: int | None = 1, grace: float = 0.0
+    words: list[str],
+    folder: Path,
+    *,
+    threads: int | None = 1,
+    grace: float = 0.0,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen]:
     """Start a server, and end it with everything that it started.
 
     folder: for its files, what it prints goes to output.txt there; threads: that a process computes with, None: what
-    the libraries choose; grace: seconds that it gets to end by itself once it is asked to, before it is killed.
+    the libraries choose; grace: seconds that it gets to end by itself once it is asked to, before it is killed;
+    environment: of it, besides this process's.
     """
     scratch = folder / "scratch"  # sockets and pid files
     scratch.mkdir(exist_ok=True)
-    environment = {**os.environ, "TEMP": str(scratch), "TMPDIR": str(scratch), MARK: str(folder)}
-    environment.pop("OMP_NUM_THREADS", None)
+    whole = {**os.environ, "TEMP": str(scratch), "TMPDIR": str(scratch), MARK: str(folder)}
+    whole.pop("OMP_NUM_THREADS", None)
     if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    environment["JAVA_TOOL_OPTIONS"] = "-XX:-UsePerfData"  # else it leaves a file in /tmp when it is killed
+        whole["OMP_NUM_THREADS"] = str(threads)
+    whole |= environment or {}
+    whole["JAVA_TOOL_OPTIONS"] = "-XX:-UsePerfData"  # else it leaves a file in /tmp when it is killed
     with (folder / OUTPUT).open("wb") as output:
         process = subprocess.Popen(
-            words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            words, cwd=folder, env=whole, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -165,6 +177,15 @@ def has_workers(url: str) -> bool:
     workers = one.get("workers", [])
     ready = sum(worker["status"] == "READY" for worker in workers)
     return ready == len(workers) >= max(1, one.get("minWorkers", 1))
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers there at all."""
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def has_loaded(url: str) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from okkhor.aws.calling import client, is_missing
 from okkhor.errors import InputError, JobFailedError, StoppedError
-from okkhor.serving.sagemaker import existing, requests, scaling, storing
+from okkhor.serving.sagemaker import existing, requests, resources, scaling, storing
 from okkhor.serving.sagemaker.existing import Existing
 from okkhor.serving.sagemaker.requests import Call, Placed
 from okkhor.serving.sagemaker.wanted import Store, Wanted
@@ -61,7 +61,7 @@ def deploy(
         for name, archive in archives.items():
             new = storing.add_model(session, store, name, archive)
             say(f"{store.uri}/{storing.MODELS}/{name}.tar.gz{'' if new else ' is there already'}")
-        if there and wanted == Wanted(wanted.name, mode=wanted.mode):
+        if there and _is_as_it_was(placed, there):
             return  # nothing but models was named, and containers load them when they are asked for
     else:
         (archive,) = archives.values()
@@ -93,7 +93,7 @@ def check_there(there: Existing, mode: str) -> None:
 def _create(undo: ExitStack, session: boto3.Session, placed: Placed, mode: str, say: Say) -> None:
     name, wanted = placed.wanted.name, placed.wanted
     _make(undo, session, placed, requests.model(placed, mode), requests.configuration(placed, mode))
-    endpoint = _resource("Endpoint").create(**_arguments(requests.creation(placed)), session=session)
+    endpoint = resources.create(session, "Endpoint", requests.creation(placed))
     undo.callback(_delete_endpoint, endpoint)
     say(f"creating {name} ({mode}); this takes minutes")
     _wait(session, endpoint, say, undo, f"scripts/deploy.py --target sagemaker --name {name} --delete removes it")
@@ -115,10 +115,7 @@ def _update(undo: ExitStack, session: boto3.Session, placed: Placed, mode: str, 
     _make(undo, session, placed, *made)
     if scaled and wanted.scaling:
         scaling.remove(session, name)  # an update that changes the type is refused while it is on
-    endpoint = _resource("Endpoint").get(endpoint_name=name, session=session)
-    endpoint.endpoint_config_name = placed.made  # the resource's update() takes it from here
-    arguments = _arguments(call)
-    endpoint.update(**{key: value for key, value in arguments.items() if not key.startswith("endpoint_")})
+    endpoint = resources.update(session, call)
     say(f"updating {name}; what is there answers until the new one is healthy")
     _wait(session, endpoint, say, undo, "the update goes on without this command")
     if endpoint.endpoint_config_name != placed.made:
@@ -138,7 +135,7 @@ def delete(session: boto3.Session, name: str, say: Say) -> None:
     stores = {there.store} if there else set()
     gone = scaling.remove(session, name)
     if there:
-        endpoint = _resource("Endpoint").get(endpoint_name=name, session=session)
+        endpoint = resources.get(session, "Endpoint", name)
         if there.status != "Deleting":
             endpoint.delete()
         _wait_gone(endpoint)
@@ -164,13 +161,20 @@ def delete(session: boto3.Session, name: str, say: Say) -> None:
         say(f"deleted {one}")
 
 
+def _is_as_it_was(placed: Placed, there: Existing) -> bool:
+    wanted = placed.wanted
+    same = Wanted(wanted.name, mode=wanted.mode, shift=wanted.shift, bake=wanted.bake)
+    container = placed.image == there.container.get("Image") and placed.role == there.model.get("ExecutionRoleArn")
+    return container and wanted == existing.carried(same, there)
+
+
 def _changes_instance(there: Existing, wanted: Wanted) -> bool:
     return wanted.instance_type not in (None, there.instance_type)
 
 
 def _make(undo: ExitStack, session: boto3.Session, placed: Placed, model: Call, configuration: Call) -> None:
     for kind, call in (("Model", model), ("EndpointConfig", configuration)):
-        _resource(kind).create(**_arguments(call), session=session)
+        resources.create(session, kind, call)
         undo.callback(_delete_one, session, kind, placed.made)
 
 
@@ -214,8 +218,7 @@ def _delete_endpoint(endpoint: Any) -> None:
 
 
 def _delete_one(session: boto3.Session, kind: str, name: str) -> None:
-    key = "endpoint_config_name" if kind == "EndpointConfig" else "model_name"
-    _resource(kind).get(**{key: name}, session=session).delete()
+    resources.get(session, kind, name).delete()
 
 
 def _remove_unused(session: boto3.Session, name: str, keep: Placed) -> None:
@@ -227,19 +230,3 @@ def _remove_unused(session: boto3.Session, name: str, keep: Placed) -> None:
     for folder in storing.folders(session, keep.store, storing.ARCHIVES):
         if folder != keep.stamp:
             storing.remove(session, keep.store, f"{storing.ARCHIVES}/{folder}")
-
-
-def _resource(kind: str) -> Any:
-    """A class of SageMaker's SDK; importing it takes seconds."""
-    try:
-        from sagemaker.core import resources
-    except ImportError as error:
-        raise InputError(f"SageMaker's SDK cannot be imported ({error}); pip install -e '.[sagemaker]'") from error
-    return getattr(resources, kind)
-
-
-def _arguments(call: Call) -> dict[str, Any]:
-    """A request as the SDK's resources take it."""
-    from sagemaker.core.utils.code_injection.codec import transform
-
-    return transform(call.request, f"{call.operation}Input")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from okkhor.aws.calling import client, is_missing
 from okkhor.errors import InputError
-from okkhor.serving.sagemaker.requests import TAG, TAG_STORE, mode_of
-from okkhor.serving.sagemaker.wanted import Store
+from okkhor.serving.sagemaker.requests import TAG, TAG_STORE, WORKERS, mode_of
+from okkhor.serving.sagemaker.wanted import Store, Wanted
 
 if TYPE_CHECKING:
     import boto3
@@ -59,6 +59,18 @@ def find(session: boto3.Session, name: str) -> Existing | None:
         name, found["EndpointStatus"], found.get("FailureReason", ""), mode_of(configuration, model), configuration,
         model, Store.at(tags[TAG_STORE]),
     )  # fmt: skip
+
+
+def carried(wanted: Wanted, there: Existing) -> Wanted:
+    """With what the endpoint's model has now, where nothing else is wanted."""
+    network, workers = there.model.get("VpcConfig", {}), there.container.get("Environment", {}).get(WORKERS)
+    return replace(
+        wanted,
+        subnets=wanted.subnets or tuple(network.get("Subnets", ())),
+        security_groups=wanted.security_groups or tuple(network.get("SecurityGroupIds", ())),
+        isolated=wanted.isolated or bool(there.model.get("EnableNetworkIsolation")),
+        workers=wanted.workers or (int(workers) if workers else None),
+    )
 
 
 def last_words(session: boto3.Session, name: str) -> str:

@@ -13,6 +13,7 @@ from okkhor.serving.sagemaker.wanted import CONCURRENCY, INSTANCE_TYPE, MEMORY, 
 VARIANT = "all"
 TAG, TAG_STORE = "okkhor:endpoint", "okkhor:store"  # on all that is made: the endpoint's name, and where its files lie
 JSON = "application/json"
+WORKERS = "SAGEMAKER_MODEL_SERVER_WORKERS"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def model(placed: Placed, mode: str) -> Call:
         "OMP_NUM_THREADS": "1",  # a worker a processor: more threads than that hinder each other
     }
     if wanted.workers:
-        environment["SAGEMAKER_MODEL_SERVER_WORKERS"] = str(wanted.workers)
+        environment[WORKERS] = str(wanted.workers)
     container: dict[str, Any] = {"Image": placed.image, "ModelDataUrl": placed.archive, "Environment": environment}
     if mode == "multi-model":
         container["Mode"] = "MultiModel"
