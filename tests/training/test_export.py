@@ -16,6 +16,7 @@ from okkhor.serving.predictor import Predictor
 from okkhor.serving.writing import TOLERANCE
 from okkhor.training.export import export
 from okkhor.training.fit import fit
+from okkhor.training.options import check_options
 from okkhor.training.restore import restore
 from okkhor.training.scoring import read
 
@@ -30,12 +31,21 @@ def run(compose):
 
 
 @pytest.fixture
-def checkpoint(run):
-    """Images of the validation fold as the network sees them, and the checkpoint's own probabilities."""
-    _, data, module = restore(run)
-    rows = data.rows("val")
-    found = read(module, data.loader_of(rows), torch.device("cpu"), "")
-    return np.asarray(data.images[rows])[:, np.newaxis], found
+def checkpoint_of():
+    """checkpoint_of(run) -> images of the validation fold as the network sees them, the checkpoint's probabilities."""
+
+    def read_run(run):
+        _, data, module = restore(run)
+        rows = data.rows("val")
+        found = read(module, data.loader_of(rows), torch.device("cpu"), "")
+        return np.asarray(data.images[rows])[:, np.newaxis], found
+
+    return read_run
+
+
+@pytest.fixture
+def checkpoint(run, checkpoint_of):
+    return checkpoint_of(run)
 
 
 def assert_equal(found, wanted):
@@ -152,3 +162,29 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(run, tmp_path):
         export(run, precious, formats=["safetensors"])
     assert (precious / "thesis.txt").read_text() == "years"
     assert Bundle.open(export(run, tmp_path / "new", formats=["safetensors"]).path).name == "letters-small"
+
+
+def test_a_run_that_is_told_so_exports_itself_from_where_its_data_lies_now(compose, checkpoint_of, tmp_path):
+    config = compose("trainer.max_epochs=1", "export=[onnx_int8,safetensors]")
+    run = Run.create(config.paths.runs, config.name)
+    recorded = config.copy()
+    recorded.data.dir = str(tmp_path / "gone")  # as written on another machine
+    run.write_config(recorded)
+    fit(run, config)
+    bundle = Bundle.open(run.path / "bundle")
+    assert sorted(bundle.formats) == ["onnx", "onnx_int8", "safetensors"]
+    run.write_config(config)
+    images, wanted = checkpoint_of(run)
+    assert_equal(Predictor.load(bundle, "onnx").probabilities(images[:7]), [p[:7] for p in wanted])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["export=tflite"], "export: expected one or a list of onnx"),
+        (["export=onnx", "+pretrain.x=1"], "no trained heads"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_training(compose, options, said):
+    with pytest.raises(InputError, match=said):
+        check_options(compose(*options))

@@ -7,6 +7,7 @@ WRONG = {
     "name": "a b/../c",
     "seed": -1,
     "objective": "score",
+    "export": "tflite",
     "data.batch_size": 0,
     "data.fold": 5,
     "data.folds": 1,

@@ -1,5 +1,6 @@
 """From a run directory to a bundle: the best checkpoint, what it was trained on, what its classes are called."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,29 @@ def export(
         calibration=calibration,
         judge=judge,
         say=say,
+    )
+
+
+def export_trained(run: Run, config: DictConfig) -> Bundle:
+    """Write the bundle that the option `export` of a run asks for, when it has been trained.
+
+    config: as it was trained with: where its data lies may differ from what the run's own configuration says, as in a
+    job at another place. Raises as `export` does.
+    """
+    wanted = [config.export] if isinstance(config.export, str) else list(config.export)
+    quantized = "onnx_int8" in wanted
+    formats = [name for name in wanted if name != "onnx_int8"]
+    if quantized and "onnx" not in formats:
+        formats.insert(0, "onnx")
+    own = run.config()
+    keys = ("data.dir", "data.store")  # in this order: another data.dir makes the store one that is still to be found
+    moved = [key for key in keys if OmegaConf.select(own, key) != OmegaConf.select(config, key)]
+    return export(
+        run,
+        formats=formats,
+        quantize="int8" if quantized else None,
+        overrides=[f"{key}={json.dumps(OmegaConf.select(config, key))}" for key in moved],
+        say=lambda line: print(line, flush=True),
     )
 
 

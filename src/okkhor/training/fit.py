@@ -67,6 +67,10 @@ def fit(run: Run, config: DictConfig) -> float:
         finish(loggers, "failed")
         raise
     finish(loggers, "success")
+    if config.get("export") and trainer.is_global_zero:  # a run made before this option has none
+        from okkhor.training.export import export_trained
+
+        print(export_trained(run, config).path, flush=True)
     return float(metrics.get("objective", "nan"))
 
 

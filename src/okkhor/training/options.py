@@ -70,10 +70,16 @@ VIEWS: Check = (
     lambda v: isinstance(v, ListConfig) and all(isinstance(x, ListConfig) and is_view(list(x)) for x in v),
     f"a list of {VIEW}",
 )
+FORMATS = ("onnx", "onnx_int8", "torchscript", "pt2", "aoti", "safetensors")
+EXPORTS: Check = (
+    lambda v: v in FORMATS or (isinstance(v, ListConfig) and len(v) > 0 and all(x in FORMATS for x in v)),
+    f"one or a list of {', '.join(FORMATS)}",
+)
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
 
 CHECKS: dict[str, Check] = {
     "name": FOLDER_NAME,
+    "export": optional(EXPORTS),
     "seed": integer(0),
     "objective": (lambda v: isinstance(v, str) and v.startswith("val/"), "a metric such as val/score"),
     "data.batch_size": integer(1),
@@ -164,6 +170,8 @@ def check_options(config: DictConfig) -> None:
             raise InputError(f"{key}: {str(error).splitlines()[0]}") from error
         if value is not check_options and not holds(value):
             raise InputError(f"{key}: expected {expected}, got {value!r}")
+    if config.get("export") and config.get("pretrain"):
+        raise InputError("export: a pretraining run has no trained heads to export; expected export=null")
     if config.data.fold >= config.data.folds:
         raise InputError(f"data.fold: expected 0 to {config.data.folds - 1}, got {config.data.fold}")
 
