@@ -195,14 +195,14 @@ def test_policies_are_short_enough(account):
 
 
 def test_the_notebook_clones_the_repository_and_stops_by_itself(account, written, tmp_path):
-    outputs, _ = create(account, **ALL, MLInstanceType="ml.t3.large", NotebookHours="3")
+    outputs, made = create(account, **ALL, MLInstanceType="ml.t3.large", NotebookHours="3")
     sagemaker = account("sagemaker")
     (listed,) = sagemaker.list_notebook_instances()["NotebookInstances"]
     notebook = sagemaker.describe_notebook_instance(NotebookInstanceName=listed["NotebookInstanceName"])
     assert written("NotebookInstance")["DefaultCodeRepository"] == {"Ref": "DefaultCodeRepository"}
     assert notebook["InstanceType"] == "ml.t3.large"
     assert "Notebook" in outputs
-    script = started(sagemaker, notebook["NotebookInstanceLifecycleConfigName"])
+    script = started(sagemaker, made["NotebookStart"].rpartition("/")[2])
     said = tmp_path / "said"
     for name in ("sleep", "aws"):
         program = tmp_path / name
