@@ -134,7 +134,7 @@ def _print_requests(arguments: argparse.Namespace, wanted: "Wanted") -> None:
     sent = [vars(call) for call in endpoint.planned(placed, mode)]
     update = requests.update(placed, mode, scaled=False).check()
     told = {"if_it_is_new": sent, "in_place_of_CreateEndpoint_if_it_exists": vars(update)}
-    _check_format(arguments, mode)
+    _check_format(arguments, placed, mode)
     print(json.dumps(told, indent=2, ensure_ascii=False))
 
 
@@ -164,6 +164,7 @@ def _talk_to_aws(arguments: argparse.Namespace, wanted: "Wanted") -> None:
         if there:
             placed = replace(placed, store=there.store, archive=endpoint.archive_of(there.store, placed.stamp, mode))
         with tempfile.TemporaryDirectory(prefix="okkhor-deploy-") as scratch:
+            _check_format(arguments, placed, mode)
             archives = _archives(arguments, mode, Path(scratch))
             endpoint.deploy(session, placed, mode, there, archives, say=_say)
     how = {"async": " --async", "multi-model": f" --model {next(iter(archives))}"}.get(mode, "")
@@ -217,11 +218,11 @@ def _image(arguments: argparse.Namespace, region: str, instance_type: str | None
     return arguments.image or image_for(region, instance_type)
 
 
-def _check_format(arguments: argparse.Namespace, mode: str) -> None:
+def _check_format(arguments: argparse.Namespace, placed: Any, mode: str) -> None:
     from okkhor.serving.sagemaker.image import check_format
 
     if arguments.archive is None:
-        check_format(arguments.format, mode=mode, own_image=bool(arguments.image), isolated=arguments.isolated)
+        check_format(arguments.format, placed.image, mode=mode, isolated=placed.wanted.isolated)
 
 
 def _archives(arguments: argparse.Namespace, mode: str, scratch: Path) -> dict[str, Path]:
@@ -231,7 +232,6 @@ def _archives(arguments: argparse.Namespace, mode: str, scratch: Path) -> dict[s
     from okkhor.errors import InputError
     from okkhor.serving.archives.sagemaker import write_sagemaker
 
-    _check_format(arguments, mode)
     named = _names(arguments.models, mode)
     if arguments.archive is not None:
         if not arguments.archive.is_file():

@@ -9,6 +9,7 @@ one, and what the service refuses although its model allows it is refused.
     hosting.out_of_capacity = 1 the next so many starts fail as AWS does without machines
 """
 
+import base64
 import json
 import tempfile
 import threading
@@ -321,10 +322,18 @@ class Hosting:
         config = endpoint.configuration.get("DataCaptureConfig", {})
         if not config.get("EnableCapture"):
             return
+        as_text = config.get("CaptureContentTypeHeader", {}).get("JsonContentTypes", [])
+
+        def told(kind: str, mode: str, data: bytes) -> dict[str, str]:
+            plain = kind in as_text
+            written = data.decode() if plain else base64.b64encode(data).decode()
+            encoding = "JSON" if plain else "BASE64"
+            return {"observedContentType": kind, "mode": mode, "data": written, "encoding": encoding}
+
         line = {
             "captureData": {
-                "endpointInput": {"observedContentType": kind, "mode": "INPUT", "data": asked.decode()},
-                "endpointOutput": {"observedContentType": answer_kind, "mode": "OUTPUT", "data": answered.decode()},
+                "endpointInput": told(kind, "INPUT", asked),
+                "endpointOutput": told(answer_kind, "OUTPUT", answered),
             },
             "eventMetadata": {"eventId": str(uuid.uuid4())},
         }

@@ -167,7 +167,7 @@ def test_several_models_share_one_and_more_are_added(
         asked = typed(*INVOKE, str(image), "--endpoint", "letters", "--model", name, "--json")
         assert plain(json.loads(asked.stdout)) == answer_of(bundle), asked.stderr
     other = deploy(f"old={newer_bundle}", code=2)
-    assert "another model has this name" in other.stderr
+    assert "has another model by this name" in other.stderr
     missing = typed(*INVOKE, str(image), "--endpoint", "letters", "--model", "third")
     assert missing.returncode == 2
     assert "third.tar.gz" in missing.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 from okkhor.errors import InputError
 
 PYTORCH = "2.6"  # the last with an image of its own for inference
+AMAZONS = ".amazonaws.com/pytorch-inference"  # in the name of such an image
 IN_IMAGE = ("torchscript",)  # formats that need no package besides those of the image
 SERVED = ("onnx", "onnx_int8", "torchscript", "safetensors")  # pt2 and aoti are bound to the PyTorch that wrote them
 
@@ -33,10 +34,10 @@ def image_for(region: str, instance_type: str | None) -> str:
         raise InputError(f"--instance-type={kind}: {error}; or name an --image") from error
 
 
-def check_format(format: str, *, mode: str, own_image: bool, isolated: bool) -> None:
-    """Raise InputError for a format that the endpoint's containers could not load."""
-    if own_image:
-        return
+def check_format(format: str, image: str, *, mode: str, isolated: bool) -> None:
+    """Raise InputError for a format that the containers of an endpoint could not load."""
+    if AMAZONS not in image:
+        return  # what is in it, its maker knows
     if format not in SERVED:
         raise InputError(f"--format={format}: Amazon's images have an older PyTorch; expected {', '.join(SERVED)}")
     if format not in IN_IMAGE and (mode == "multi-model" or isolated):
