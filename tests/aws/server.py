@@ -175,7 +175,7 @@ class LocalAws:
         def reached() -> bool:
             job = self.jobs.get(name)
             if job is None or job.secondary != status:
-                assert job is None or not job.over, f"{name} is {job.status}: {job.failure}\n{self._tail(name)}"
+                assert job is None or not job.over, f"{name} is {job.status}: {job.failure}\n{self.tail(name)}"
                 return False
             return line is None or any(line in text for lines in self.logs(name).values() for text in lines)
 
@@ -211,13 +211,14 @@ class LocalAws:
                 token = {"nextToken": page["nextForwardToken"]}
         return found
 
-    def _tail(self, name: str) -> str:
+    def tail(self, name: str) -> str:
+        """The last lines of each of a job's hosts."""
         return "\n".join(line for lines in self.logs(name).values() for line in lines[-30:])
 
     def _wait_for(self, reached: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
-            told = "\n".join(f"{name}: {job.secondary}\n{self._tail(name)}" for name, job in self.jobs.items())
+            told = "\n".join(f"{name}: {job.secondary}\n{self.tail(name)}" for name, job in self.jobs.items())
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{told}"
             time.sleep(0.1)
 
