@@ -36,6 +36,7 @@ from okkhor.launching.sagemaker.request import (
     plan_job,
     request,
     run_parts,
+    tidy,
 )
 from okkhor.launching.sagemaker.storage import Storage
 from okkhor.runs import COMMAND, Run, git_state, typed_command
@@ -137,6 +138,8 @@ class SageMakerBackend(Options, Backend):
             if not listed["TrainingJobSummaries"]:
                 raise
             return listed["TrainingJobSummaries"][0]["TrainingJobName"]
+        finally:
+            tidy(trainer)
         return trainer._latest_training_job.training_job_name
 
     def _source(self, config: DictConfig, storage: Storage | None) -> str:

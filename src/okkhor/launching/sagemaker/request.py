@@ -63,9 +63,13 @@ def base_name(run_id: str) -> str:
 
 
 def run_parts(run: Run) -> tuple[str, ...]:
-    """The parts of a run's path that its id is made of: the id is the same where they lie below a folder `runs`."""
+    """The parts of a run's path that its id is made of, without what a command line would read otherwise.
+
+    Below a folder `runs` the run has the same id, but for such characters.
+    """
     parts = run.path.parts
-    return parts[parts.index("runs") + 1 :] if "runs" in parts else parts[-2:]
+    kept = parts[parts.index("runs") + 1 :] if "runs" in parts else parts[-2:]
+    return tuple(re.sub(r"[^a-zA-Z0-9._-]", "_", part) for part in kept)
 
 
 def job_command(options: Options, plan: JobPlan) -> tuple[str, list[str]]:
@@ -165,10 +169,19 @@ def request(options: Options, account: Account, plan: JobPlan) -> dict[str, Any]
     Raises InputError with everything that the service's model refuses.
     """
     trainer = build_trainer(options, account, plan, sdk_session(account, offline=True))
-    with _one_line():
-        made = trainer._create_training_job_args(input_data_config=channels(options, plan), boto3=True)
+    try:
+        with _one_line():
+            made = trainer._create_training_job_args(input_data_config=channels(options, plan), boto3=True)
+    finally:
+        tidy(trainer)
     check_request(made)
     return made
+
+
+def tidy(trainer: Any) -> None:
+    """Remove the SDK's scripts from this machine, where it did not get as far as doing so."""
+    if trainer._temp_code_dir is not None:
+        trainer._temp_code_dir.cleanup()
 
 
 def check_request(made: Mapping[str, Any]) -> None:
