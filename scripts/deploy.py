@@ -42,7 +42,7 @@ def main() -> None:
     wanted.check()
     if arguments.delete and arguments.models:
         raise InputError(f"--delete: takes --name, no RUN such as {arguments.models[0]}")
-    if not arguments.delete and not arguments.models:
+    if not (arguments.delete or arguments.models or arguments.archive):
         raise InputError("no RUN; expected a run directory or a bundle, see --help")
     if arguments.accelerator is not None and arguments.archive is None:
         _write_compile_step(arguments)
@@ -114,7 +114,10 @@ def _wanted(arguments: argparse.Namespace) -> "Wanted":
     same = ("name", "mode", "instance_type", "count", "memory", "concurrency", "capture", "workers", "kms_key",
             "isolated", "shift", "bake")  # fmt: skip
     listed = {key: tuple(filter(None, getattr(arguments, key).split(","))) for key in ("subnets", "security_groups")}
-    return Wanted(**{key: getattr(arguments, key) for key in same}, **listed, scaling=scaling, tags=tags)
+    said = {key: getattr(arguments, key) for key in same}
+    if arguments.accelerator is not None:
+        said["instance_type"] = said["instance_type"] or "ml.inf2.xlarge"
+    return Wanted(**said, **listed, scaling=scaling, tags=tags)
 
 
 def _print_requests(arguments: argparse.Namespace, wanted: "Wanted") -> None:
@@ -236,7 +239,9 @@ def _archives(arguments: argparse.Namespace, mode: str, scratch: Path) -> dict[s
     if arguments.archive is not None:
         if not arguments.archive.is_file():
             raise InputError(f"--archive={arguments.archive}: no such file; expected a model.tar.gz")
-        return {next(iter(named)): arguments.archive}
+        if len(named) > 1:
+            raise InputError(f"--archive={arguments.archive}: one model, and {len(named)} are named")
+        return {next(iter(named), "model"): arguments.archive}
     bundles = {name: chosen_bundle(path, arguments.format, trust=arguments.trust) for name, path in named.items()}
     return {name: write_sagemaker(bundle, arguments.format, scratch / name) for name, bundle in bundles.items()}
 
@@ -261,9 +266,9 @@ def _names(typed: list[str], mode: str) -> dict[str, Path]:
 
 def _write_compile_step(arguments: argparse.Namespace) -> None:
     from choosing import chosen_bundle
-    from okkhor.serving.sagemaker.neuron import write_compile_step
 
     from okkhor.errors import InputError
+    from okkhor.serving.sagemaker.neuron import write_compile_step
 
     if len(arguments.models) != 1:
         raise InputError("--accelerator: expected one RUN")

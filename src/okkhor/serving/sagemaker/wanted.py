@@ -107,6 +107,11 @@ class Wanted:
             raise InputError(f"--mode={self.mode}: expected one of {', '.join(MODES)}")
         if self.capture is not None and not 0 <= self.capture <= 100:
             raise InputError(f"--capture={self.capture}: expected a percentage of the requests, 0 to 100")
+        for option, value in {"--count": self.count, "--workers": self.workers}.items():
+            if value is not None and value < 1:
+                raise InputError(f"{option}={value}: expected at least 1")
+        if not 0 <= self.bake <= 3600:
+            raise InputError(f"--bake={self.bake}: expected 0 to 3600 seconds")
         if bool(self.subnets) != bool(self.security_groups):
             raise InputError("--subnets and --security-groups: expected both or neither")
         read_shift(self.shift)
