@@ -33,12 +33,12 @@ $(STAMP): pyproject.toml constraints.txt
 setup-system: ## Debian packages that pip cannot bring: Java for TorchServe, Chromium for the page's tests (needs root)
 	{ command -v javac && command -v chromium; } > /dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless chromium; }
 
-setup-servers: .servers/mms/.installed .servers/sagemaker/.installed ## Multi Model Server and SageMaker's toolkit, in environments of their own
+setup-servers: .servers/mms/.installed .servers/sagemaker/.installed .servers/training/.installed ## Multi Model Server and SageMaker's two toolkits, in environments of their own
 
 .servers/%/.installed: serve/servers/%.txt constraints.txt $(STAMP)
 	test -x .servers/$*/bin/python || $(PYTHON) -m venv .servers/$*
 	.servers/$*/bin/python -m pip install --quiet --constraint constraints.txt --requirement $<
-	test $* != sagemaker || $(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$(.servers/$*/bin/python -c "import site; print(site.getsitepackages()[0])")/torch-of-the-project.pth
+	test $* = mms || $(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$(.servers/$*/bin/python -c "import site; print(site.getsitepackages()[0])")/torch-of-the-project.pth
 	touch $@
 
 train: $(STAMP) ## render the synthetic data set, train, print the scores (ARGS=…)

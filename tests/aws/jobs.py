@@ -254,6 +254,7 @@ class TrainingJob:
 
     def _start(self, hosts: dict[str, Path], folder: Path) -> subprocess.Popen:
         algorithm = self.request["AlgorithmSpecification"]
+        # without an entry point a request means what its image runs: in Amazon's, sagemaker-training's `train`
         command = [*algorithm.get("ContainerEntrypoint", ["train"]), *algorithm.get("ContainerArguments", [])]
         isolated = self.request.get("EnableNetworkIsolation", False)
         environment = {
@@ -421,7 +422,9 @@ def kept_folders() -> list[str]:
 
 
 def container_path() -> str:
-    return os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"])
+    """The PATH of a container: this environment, then Amazon's toolkit where it is installed."""
+    toolkit = ROOT / ".servers" / "training" / "bin"
+    return os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin", str(toolkit)])
 
 
 def can_unshare() -> str | None:

@@ -1,4 +1,4 @@
-"""Requests for training jobs as boto3 takes them, for tests of the local AWS and of the container, without a launcher."""
+"""Requests for training jobs as boto3 takes them: for tests of the local AWS and of the container."""
 
 import io
 import subprocess

@@ -30,11 +30,12 @@ REASON_LENGTH = 1000  # of the 1,024 characters of a job's FailureReason
 
 @dataclass(frozen=True)
 class Place:
-    """A job's container. ml: its /opt/ml; rank, hosts: which of how many machines this one is."""
+    """A job's container. ml: its /opt/ml; rank, hosts: which of how many machines this one is; main: the first."""
 
     ml: Path
     rank: int = 0
     hosts: int = 1
+    main: str = "algo-1"
 
     @classmethod
     def find(cls, ml: Path = Path(contract.ML)) -> "Place":
@@ -43,7 +44,7 @@ class Place:
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
             hosts = sorted(known["hosts"])
-            return cls(ml, hosts.index(known["current_host"]), len(hosts))
+            return cls(ml, hosts.index(known["current_host"]), len(hosts), hosts[0])
         except (OSError, KeyError, ValueError) as error:
             raise InputError(
                 f"{path}: cannot be read ({error}); expected to run in a SageMaker training job"
@@ -54,7 +55,7 @@ class Place:
         return self.ml / Path(path).relative_to(contract.ML)
 
     def own(self, run: Path) -> Path:
-        """Where this host works on a run: the first one where the contract says, the others out of SageMaker's sight."""
+        """Where this host works on a run: the first where the contract says, the others out of SageMaker's sight."""
         return run if self.rank == 0 else self.ml / "runs" / run.relative_to(self.at(contract.RUNS))
 
 
@@ -62,19 +63,17 @@ def run_job(place: Place, words: Sequence[str], environment: Mapping[str, str] =
     """Run a command of train.py in a container, to its end; returns the exit status that the container shall have.
 
     words: COMMAND … train.py resume=… …. Its last words are written to the failure file; the run directory of the
-    first host is left in the output, its bundle as the model. Raises InputError for words without resume=.
+    first host is left in the output, its bundle as the model. Raises InputError for other words than the contract's.
     """
     resume = next((word for word in words if word.startswith("resume=")), None)
-    if resume is None:
-        raise InputError(f"{' '.join(words)}: expected resume=<run directory> among the words of train.py")
+    if resume is None or words[0] not in ("python", "torchrun"):
+        raise InputError(f"{' '.join(words)}: expected python or torchrun … train.py resume=<run directory>")
     run = Path(resume.partition("=")[2])
     own = place.own(run)
     lay_out(place, run, own)
     ending = watch([f"resume={own}" if word == resume else word for word in words], prepared(place, own, environment))
     if ending.code not in (0, STOPPED):
-        failure = place.at(contract.FAILURE)
-        failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(ending.message[:REASON_LENGTH], encoding="utf-8")
+        write_reason(place, ending.message)
     if place.rank == 0 and (own / "config.yaml").is_file():
         hand_over(place, own)
     return ending.code
@@ -127,7 +126,7 @@ def interface(place: Place) -> str:
 
 
 def read_secret(name: str) -> str:
-    """The key that a secret holds: its text, or WANDB_API_KEY of its JSON. Raises InputError where it cannot be read."""
+    """The key that a secret holds: its text, or WANDB_API_KEY of its JSON. Raises InputError where it is not read."""
     try:
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
@@ -153,17 +152,15 @@ class Ending:
 
 def watch(words: Sequence[str], environment: Mapping[str, str]) -> Ending:
     """Run a command to its end, with this process's output; SIGTERM and SIGINT are passed on to it."""
-    command = [sys.executable, *words[1:]] if words[0] == "python" else list(words)
+    ranks = words[0] == "torchrun"  # of the interpreter that runs this, where an image has several
+    command = [sys.executable, *(["-m", "torch.distributed.run"] if ranks else []), *words[1:]]
     with tempfile.TemporaryDirectory(prefix="okkhor-job-") as folder:
         files = {ERROR_FILE: Path(folder) / "error.txt"}
-        if words[0] != "python":
+        if ranks:
             files[RANK_ERROR_FILE] = (
                 Path(folder) / "rank.json"
             )  # torchrun puts there what the rank said that failed first
-        try:
-            process = subprocess.Popen(command, env={**environment, **{key: str(path) for key, path in files.items()}})
-        except OSError as error:
-            return Ending(FAILED, f"{words[0]}: cannot be started: {error.strerror}")
+        process = subprocess.Popen(command, env={**environment, **{key: str(path) for key, path in files.items()}})
         asked = False
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -209,16 +206,26 @@ def hand_over(place: Place, run: Path) -> None:
     shutil.copytree(run, place.at(contract.OUTPUT), dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*.part"))
 
 
+def refuse(place: Place, reason: str) -> int:
+    """Say why nothing was trained; returns the exit status for it."""
+    print(f"error: {reason}", file=sys.stderr, flush=True)
+    write_reason(place, reason)
+    return REFUSED
+
+
+def write_reason(place: Place, reason: str) -> None:
+    """Write what becomes the job's FailureReason."""
+    failure = place.at(contract.FAILURE)
+    failure.parent.mkdir(parents=True, exist_ok=True)
+    failure.write_text(reason[:REASON_LENGTH], encoding="utf-8")
+
+
 def main() -> int:
     place = Place.find()
     try:
         return run_job(place, sys.argv[1:])
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        failure = place.at(contract.FAILURE)
-        failure.parent.mkdir(parents=True, exist_ok=True)
-        failure.write_text(str(error)[:REASON_LENGTH], encoding="utf-8")
-        return REFUSED
+        return refuse(place, str(error))
 
 
 if __name__ == "__main__":
