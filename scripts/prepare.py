@@ -4,6 +4,7 @@ python scripts/prepare.py synthetic --out data/synthetic --count 20000
 python scripts/prepare.py download /data/bengaliai-cv19
 python scripts/prepare.py store /data/bengaliai-cv19
 python scripts/prepare.py folds /data/bengaliai-cv19
+python scripts/prepare.py upload /data/bengaliai-cv19 --to s3://bucket/graphemes
 """
 
 import argparse
@@ -72,6 +73,18 @@ def folds(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"folds": folds_path(packed, arguments.folds, arguments.seed), "images": images}
 
 
+def upload(arguments: argparse.Namespace) -> dict[str, Any]:
+    from okkhor.data.upload import upload_store
+
+    done = upload_store(_store(arguments), arguments.to)
+    return {
+        "uploaded": done.uri,
+        "files": done.files,
+        "bytes": f"{done.sent:,} sent, {done.kept:,} were there",
+        "train": f"python train.py launcher=sagemaker data={arguments.data} launcher.data={done.uri} …",
+    }
+
+
 def _store(arguments: argparse.Namespace) -> "Store":
     """The store itself, or that of a data folder, built where there is none."""
     from omegaconf import OmegaConf
@@ -111,7 +124,7 @@ class _OneLineParser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = _OneLineParser(description=__doc__, formatter_class=raw)
-    commands = parser.add_subparsers(required=True, metavar="synthetic | download | store | folds")
+    commands = parser.add_subparsers(required=True, metavar="synthetic | download | store | folds | upload")
 
     one = commands.add_parser("synthetic", help="render a data set of synthetic graphemes")
     one.set_defaults(run=synthetic)
@@ -130,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     for run, what in (
         (store, "pack the images of a data folder"),
         (folds, "write the folds of a data folder or a store"),
+        (upload, "send the packed images of a data folder or a store, with their folds, to S3"),
     ):
         one = commands.add_parser(run.__name__, help=what)
         one.set_defaults(run=run)
@@ -139,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         one.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="instead of its raw_size")
         one.add_argument("--cache-dir", help="where stores go (default: beside the data, else ~/.cache/okkhor)")
-        if run is store:
+        if run is upload:
+            one.add_argument("--to", required=True, metavar="s3://BUCKET/FOLDER", help="a folder for this store alone")
+        elif run is store:
             one.add_argument("--split", choices=("train", "test"), default="train")
             one.add_argument("--verify", action="store_true", help="read it all and compare checksums")
         else:

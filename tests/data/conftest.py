@@ -64,6 +64,49 @@ def written(tmp_path) -> Callable[..., Written]:
     return write
 
 
+@pytest.fixture
+def packed(tmp_path) -> Callable[..., Path]:
+    """Write a store of random images: packed(count=420, seed=0, size=(137, 236), name="store") -> its folder."""
+    from okkhor.data.layout import ImageWriter, write_description, write_index
+
+    def write(count=420, seed=0, size=(137, 236), name="store") -> Path:
+        rng = np.random.default_rng(seed)
+        folder = tmp_path / name
+        folder.mkdir()
+        labels = {head.column: rng.integers(0, head.classes, count) for head in HEADS}
+        write_index(folder, pa.table({"image_id": [f"Train_{i}" for i in range(count)], **labels}))
+        with ImageWriter(folder, (count, *size)) as images:
+            images.rows(rng.integers(0, 256, (count, *size), dtype=np.uint8))
+        heads = [(head.column, head.classes) for head in HEADS]
+        write_description(
+            folder, key=f"{seed:012x}", kind="competition", split="train", images=images, heads=heads, sources=[]
+        )
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def bucket(monkeypatch, capfd):
+    """A bucket on a local server, which the AWS variables point to."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        endpoint = "http://{}:{}".format(*server.get_host_and_port())
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        client = boto3.client("s3", endpoint_url=endpoint)
+        client.create_bucket(Bucket="letters")
+        yield client
+    finally:
+        server.stop()
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path, monkeypatch):
     """Stores that land in a home folder, and credentials looked for there, are the test's own."""

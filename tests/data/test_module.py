@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,23 @@ def test_store_alone_is_enough(make):
     again = make(dir=None, store=str(data.store.path))
     assert np.array_equal(again.store.images[:3], data.store.images[:3])
     assert again.store.key == data.store.key
+
+
+def test_a_store_that_was_copied_is_compared_with_its_checksums_by_one_rank_of_a_machine(make, tmp_path, monkeypatch):
+    copied = shutil.copytree(make().store.path, tmp_path / "copied")
+    make(dir=None, store=str(copied)).prepare_data()
+    content = bytearray((copied / "images.npy").read_bytes())
+    content[-1] ^= 1
+    (copied / "images.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"images\.npy: changed since it was built"):
+        make(dir=None, store=str(copied)).prepare_data()
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    make(dir=None, store=str(copied)).prepare_data()
+
+
+def test_a_store_in_s3_is_for_jobs(make):
+    with pytest.raises(InputError, match=r"data\.store=s3://letters/graphemes: .*launcher\.data=s3://bucket/folder"):
+        make(dir=None, store="s3://letters/graphemes").prepare_data()
 
 
 @pytest.mark.parametrize(

@@ -9,27 +9,6 @@ from okkhor.errors import InputError
 pytestmark = pytest.mark.serial
 
 
-@pytest.fixture
-def bucket(monkeypatch, capfd):
-    """A bucket on a local server, which the AWS variables point to."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        endpoint = "http://{}:{}".format(*server.get_host_and_port())
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        client = boto3.client("s3", endpoint_url=endpoint)
-        client.create_bucket(Bucket="letters")
-        yield client
-    finally:
-        server.stop()
-
-
 def upload(client, folder, prefix="data"):
     for path in folder.iterdir():
         if path.is_file():

@@ -1,3 +1,4 @@
+import errno
 import shutil
 
 import numpy as np
@@ -45,6 +46,19 @@ def test_a_failed_build_leaves_nothing_that_is_taken_for_images(store, monkeypat
     monkeypatch.undo()
     assert not list(store.path.glob("images-20x26*"))
     assert resized_images(store, (20, 26)).any()
+
+
+def test_a_mount_that_refuses_only_when_it_is_written_to_is_resized_in_memory(store, monkeypatch):
+    def refuses(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(resized, "_write", refuses)
+    images = resized_images(store, (20, 26))
+    assert not isinstance(images, np.memmap)
+    assert (images[3] == resize(np.asarray(store.images[3]), (20, 26))).all()
+    monkeypatch.setattr(resized, "_write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+    with pytest.raises(OSError, match="No space left"):  # not a reason to fill the memory
+        resized_images(store, (20, 26))
 
 
 def test_store_that_cannot_be_written_is_resized_in_memory(store, monkeypatch):

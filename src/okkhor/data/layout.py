@@ -46,6 +46,11 @@ class Store:
 
         Raises InputError naming the file that is missing, of another format or not of the length it was written with.
         """
+        if "://" in str(path):
+            raise InputError(
+                f"data.store={path}: a store is read from a folder; jobs of launcher=sagemaker get theirs from "
+                "launcher.data=s3://bucket/folder"
+            )
         path = Path(path).expanduser()
         described = path / DESCRIPTION
         try:

@@ -1,5 +1,6 @@
 """The DataModule: a source, a store, a split, two loaders."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -96,8 +97,13 @@ class ImageData(pl.LightningDataModule):
         self._sized: dict[tuple[int, int], np.ndarray | Joined] = {}
 
     def prepare_data(self) -> None:
-        """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work."""
+        """Fetch or render what is missing and build the store and the folds: once, before ranks divide the work.
+
+        A store that is named was copied from elsewhere: one rank of each machine compares its checksums.
+        """
         store = self.store
+        if self.store_path is not None and os.environ.get("LOCAL_RANK", "0") == "0":
+            store.verify()
         if store.labels is not None and len(store.images):
             _ = self.rows("train")
         for size in (self.size, *self.progressive.values()):

@@ -4,6 +4,7 @@
 byte for byte; it can be removed at any time.
 """
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,8 @@ from okkhor.data.resize import resize
 
 VERSION = 1  # raise it when `resize` gives other bytes than before
 BLOCK = 256  # images that a thread takes at a time
+# what mounts say that are for reading alone, some of them to root only when it writes
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSYS, errno.ENOTSUP)
 
 
 def resized_images(store: Store, size: tuple[int, int], *, crop: bool = False) -> np.ndarray:
@@ -32,13 +35,22 @@ def resized_images(store: Store, size: tuple[int, int], *, crop: bool = False) -
     if path.is_file():
         return MappedImages.open(path)
     if not os.access(store.path, os.W_OK):
-        images = np.empty((len(store), *size), np.uint8)
-        _fill(images, store, size, crop)
-        return images
-    with FileLock(store.path / f".{name}.lock"):
-        if not path.is_file():
-            _write(path, store, size, crop)
+        return _in_memory(store, size, crop)
+    try:
+        with FileLock(store.path / f".{name}.lock"):
+            if not path.is_file():
+                _write(path, store, size, crop)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        return _in_memory(store, size, crop)
     return MappedImages.open(path)
+
+
+def _in_memory(store: Store, size: tuple[int, int], crop: bool) -> np.ndarray:
+    images = np.empty((len(store), *size), np.uint8)
+    _fill(images, store, size, crop)
+    return images
 
 
 def _write(path: Path, store: Store, size: tuple[int, int], crop: bool) -> None:
