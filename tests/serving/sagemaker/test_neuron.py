@@ -1,5 +1,6 @@
 """The compile step for Inferentia: all of it but the compiler, which no machine of ours has."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from okkhor.errors import InputError
 from okkhor.runs import Run
+from okkhor.serving.bundle import Bundle
 from okkhor.serving.neighbors import python_of, sagemaker_toolkit
 from okkhor.serving.predictor import Predictor
+from okkhor.serving.sagemaker.neuron import write_compile_step
+from okkhor.training.export import export
 from okkhor.training.fit import fit
-
-pytestmark = [pytest.mark.serial, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -41,6 +44,20 @@ def compiled(step: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "compile.py", *words], cwd=step, capture_output=True, text=True, timeout=300)
 
 
+@pytest.fixture
+def toolkit() -> None:
+    """Skips where SageMaker's toolkit is not installed."""
+    if shutil.which("java") is None:
+        pytest.skip("needs Java: make setup-system")
+    try:
+        python_of("sagemaker")
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.serial
+@pytest.mark.slow
+@pytest.mark.usefixtures("toolkit")
 def test_what_is_packed_is_served_and_reads_as_the_run_does(run, step, image, tmp_path):
     assert "**These steps were written, and not run**" in (step / "STEPS.md").read_text()
     refused = compiled(step)
@@ -56,12 +73,6 @@ def test_what_is_packed_is_served_and_reads_as_the_run_does(run, step, image, tm
         *names
     }
     assert not [name for name in names if "safetensors" in name or "__pycache__" in name]
-    if shutil.which("java") is None or not (python_of("sagemaker")):
-        pytest.skip("needs Java and make setup-servers")
-    import json
-
-    from okkhor.training.export import export
-
     with sagemaker_toolkit(step / "model.tar.gz", tmp_path, workers=1) as url:
         asked = urllib.request.Request(
             url, image.read_bytes(), {"Content-Type": "image/png", "Accept": "application/json"}
@@ -74,10 +85,12 @@ def test_what_is_packed_is_served_and_reads_as_the_run_does(run, step, image, tm
     assert found["confidence"] == pytest.approx(expected["confidence"], abs=1e-4)
 
 
-def test_a_folder_of_something_else_is_not_replaced(run, typed, tmp_path):
+def test_a_folder_of_something_else_is_not_replaced(handmade_bundle, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    done = typed("scripts/deploy.py", str(run.path), "--target", "sagemaker", "--accelerator", "inf2", "--out", "mine")
-    assert done.returncode == 2
-    assert done.stderr == "error: --out=mine: is there, and is no compile step of ours; choose another folder\n"
+    with pytest.raises(InputError, match=r"mine: is there, and is no compile step of ours; choose another folder"):
+        write_compile_step(Bundle.open(handmade_bundle), tmp_path / "mine")
+    with pytest.raises(InputError, match="format=safetensors"):
+        write_compile_step(Bundle.open(handmade_bundle), tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
