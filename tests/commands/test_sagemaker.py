@@ -1,15 +1,22 @@
 """The same command line as training jobs of SageMaker: the local AWS really runs them."""
 
+import csv
 import importlib.util
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 from omegaconf import OmegaConf
 
 from okkhor.data.store import competition_store
 from okkhor.heads import Heads
+from okkhor.launching.sagemaker.record import read_records
 from okkhor.runs import Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +67,7 @@ def words(tmp_path):
         "trainer.max_epochs=2",
         "+trainer.limit_train_batches=6",
         "+trainer.limit_val_batches=2",
-        "callbacks=none",
+        "callbacks.report=false",
     ]
 
 
@@ -68,7 +75,103 @@ def runs(tmp_path):
     return [Run.open(path.parent) for path in sorted((tmp_path / "runs").glob("**/config.yaml"))]
 
 
-def test_a_run_comes_back(command, aws, place, words, packed, tmp_path):
-    done = command("train.py", *words, *place, "name=there")
-    print(done.stdout[-3000:], done.stderr[-3000:])
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture
+def typed(train_py, tmp_path):
+    """typed(words) -> train.py, started; it is ended with the test."""
+    started = []
+
+    def start(*words):
+        command = [sys.executable, str(train_py), *words]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        started.append(subprocess.Popen(command, **pipes, text=True, cwd=tmp_path, start_new_session=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def until(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def test_two_hosts_give_what_two_processes_give(command, aws, place, words, packed, tmp_path):
+    ddp = ["trainer=ddp_sim", "trainer.devices=1"]
+    done = command("train.py", *words, *ddp, *place, "launcher.instance_count=2", "name=there")
     assert done.returncode == 0, done.stderr
+    assert "epoch 2/2" in done.stdout  # the log, as it came
+    assert "algo-2: " in done.stdout
+    alone = command("train.py", *words, f"data.store={packed}", "trainer=ddp_sim", "trainer.devices=2", "name=here")
+    assert alone.returncode == 0, alone.stderr
+    here, there = runs(tmp_path)
+    expected, found = here.metrics(), there.metrics()
+    assert found.keys() == expected.keys()
+    for name in found:
+        if name != "seconds":
+            assert found[name] == pytest.approx(expected[name], rel=1e-5), name
+    # a run directory like any other: its own command and source, and the next commands take it
+    provenance = yaml.safe_load((there.path / "provenance.yaml").read_text())
+    assert "launcher=sagemaker" in provenance["command"]
+    assert set(provenance["git"]) == {"commit", "diff"}
+    assert there.config().launcher.role == aws.role
+    assert there.last.is_file()
+    assert "epoch 2/2" in (there.logs / "output.log").read_text()
+    read = command("scripts/evaluate.py", str(there.path), f"data.store={packed}")
+    assert read.returncode == 0, read.stderr
+    # what was asked for is what a dry run shows, but for the names, which are of a time
+    shown = command("train.py", *words, *ddp, *place, "launcher.instance_count=2", "name=there", "launcher.dry_run=true")
+    assert shown.returncode == 0, shown.stderr
+    (sent,) = [request for operation, request in aws.requests if operation == "CreateTrainingJob"]
+    assert nameless(json.loads(shown.stdout)) == nameless(sent)
+
+
+def nameless(request):
+    """A request without what a run's time and a random tail make of names."""
+    text = re.sub(r"\d{4}-\d\d-\d\d[-_]\d\d-\d\d-\d\d(-[0-9a-f]{6})?(-\d{14})?", "NAME", json.dumps(request, sort_keys=True))
+    return json.loads(text)
+
+
+def test_a_sweep_goes_on_when_a_job_is_interrupted_and_another_fails(aws, typed, place, words, tmp_path, command, packed):
+    # a rate of 1e30 ends in a loss that is none
+    sweep = ["-m", "sweep=optuna", "sweep.trials=4", "sweep.seed=1", "optimizer.lr=choice(0.01,0.02,1e30)"]
+    process = typed(*sweep, *words, "trainer.max_epochs=12", *place, "launcher.spot=true", "launcher.n_jobs=2")
+    first = until(lambda: aws.created or process.poll() is not None) and aws.created[0]
+    aws.until(first, "Training", "epoch 3/12")
+    aws.interrupt(first)
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 1, output + errors
+    assert "jobs failed" in errors
+    assert errors.count("sent to s3://") == 1  # one archive for all
+    assert len(aws.created) == 4
+    found = runs(tmp_path)
+    done = [run for run in found if (run.path / "metrics.json").is_file()]
+    assert len(found) == 4
+    assert 1 <= len(done) < 4
+    (board,) = (tmp_path / "runs").glob("*/*/leaderboard.csv")
+    rows = {int(row["job"]): row for row in csv.DictReader(board.read_text().splitlines())}
+    for number, run in enumerate(found):
+        lost = run.config().optimizer.lr > 1
+        assert rows[number]["status"] == ("failed" if lost else "done")
+        assert ("the loss is" in rows[number]["reason"]) is lost
+    again = next(run for run in found if read_records(run)[-1].name == first)
+    assert any("Interrupted" in one["Status"] for one in aws.client("sagemaker").describe_training_job(TrainingJobName=first)["SecondaryStatusTransitions"])
+    alone = command("train.py", *words, "trainer.max_epochs=12", f"optimizer.lr={again.config().optimizer.lr}", f"data.store={packed}", "name=here")
+    assert alone.returncode == 0, alone.stderr
+    here = next(run for run in runs(tmp_path) if "here" in run.path.parts)
+    assert same(weights(again.last), weights(here.last))
+    assert again.metrics()["objective"] == here.metrics()["objective"]
+    curve = [run.logs.joinpath("metrics.csv").read_text().splitlines() for run in (again, here)]
+    assert len(curve[0]) == len(curve[1])
