@@ -32,11 +32,11 @@ this computer does not allow namespaces (root on Linux with `unshare`):
 
 `aws.requests` (the module) makes requests without a launcher.
 
-A container finds only what it gets: its command, environment, channels, and this computer's Python with its
-packages (`python` on its PATH), but not the checkout: `import okkhor` works only from the source that the job was sent.
-It reaches the local AWS (AWS_ENDPOINT_URL is in its environment) unless EnableNetworkIsolation is set.
-Where the request names no entry point, `train` of the real toolkit runs (make setup-servers).
-A stop is sent as SIGTERM to process 1 of the container and to no other, as Docker does; process 1 ignores it unless
-it handles it. A checkpoint folder (`/opt/ml/checkpoints`) is brought to S3 once a second while the job runs and at
-its end.
+A container finds only what it gets: its command, environment, channels, and this computer's Python with its packages
+(`python` on its PATH), but not the checkout: `import okkhor` works only from the source that the job was sent. It
+reaches the local AWS (AWS_ENDPOINT_URL is in its environment) unless EnableNetworkIsolation is set. A channel in
+FastFile mode cannot be written to. Where the request names no entry point, `train` of the real toolkit runs (make
+setup-servers). A stop is sent as SIGTERM to process 1 of the container and to no other, as Docker does; process 1
+ignores it unless it handles it. A checkpoint folder (`/opt/ml/checkpoints`) is brought to S3 once a second while the
+job runs and at its end.
 """

@@ -268,6 +268,11 @@ class TrainingJob:
             "command": command,
             "environment": environment,
             "grace": self.account.grace,
+            "read_only": [
+                f"input/data/{channel['ChannelName']}"
+                for channel in self.request.get("InputDataConfig") or []
+                if channel.get("InputMode") == "FastFile"
+            ],
             "hidden": hidden_folders(),
             "kept": kept_folders(),
             "endpoint": None
@@ -409,9 +414,10 @@ def mark_of(path: Path) -> tuple[int, int]:
 
 
 def hidden_folders() -> list[str]:
-    """Folders of this computer that no container sees: this checkout and where files are for a while; that one last."""
-    places = {Path("/tmp"), Path(tempfile.gettempdir()).resolve()}
-    return [str(place) for place in [ROOT, *sorted(places, key=lambda place: place == Path("/tmp"))]]
+    """Folders of this computer that no container sees: this checkout and where files are for a while; those last."""
+    places = [ROOT, Path("/tmp"), Path(tempfile.gettempdir()).resolve()]
+    outer = [one for one in places if not any(one != other and one.is_relative_to(other) for other in places)]
+    return [str(one) for one in dict.fromkeys(outer)]
 
 
 def kept_folders() -> list[str]:

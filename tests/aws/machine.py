@@ -34,8 +34,9 @@ class Machines:
     """All hosts of one job, as its JSON says.
 
     hosts: name -> folder with `ml` (its /opt/ml), `hosts` (its /etc/hosts), `stage` (empty), `log`; command and
-    environment: the container's; grace: seconds between SIGTERM and SIGKILL; hidden and kept: folders of this computer
-    that the containers do not see, and those inside them that they do; endpoint: {port, socket} of the local AWS.
+    environment: the container's; read_only: folders of /opt/ml that it cannot write to; grace: seconds between SIGTERM
+    and SIGKILL; hidden and kept: folders of this computer that the containers do not see, and those inside them that
+    they do; endpoint: {port, socket} of the local AWS.
     """
 
     def __init__(self, job: dict) -> None:
@@ -79,7 +80,7 @@ class Machines:
         os._exit(1)  # who started this has ended: process 1 takes everything with it
 
     def _start(self, name: str, folder: Path) -> subprocess.Popen:
-        script = mounts(folder, self.job["hidden"], self.job["kept"])
+        script = mounts(folder, self.job["hidden"], self.job["kept"], self.job["read_only"])
         unshare = ["unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         with (folder / "log").open("ab") as log:
             return subprocess.Popen(
@@ -91,7 +92,7 @@ class Machines:
             )
 
 
-def mounts(folder: Path, hidden: list[str], kept: list[str]) -> str:
+def mounts(folder: Path, hidden: list[str], kept: list[str], read_only: list[str]) -> str:
     """A shell script that lays out a host's file system, inside its mount namespace; nothing of it is seen outside.
 
     Each covering folder is put together in memory, at the host's `stage`, before it covers the one that it stands for;
@@ -109,6 +110,9 @@ def mounts(folder: Path, hidden: list[str], kept: list[str]) -> str:
         f"mount --bind {q(folder / 'ml')} {q(stage / 'opt/ml')}",
         f"mount --bind {q(folder / 'hosts')} /etc/hosts",
     ]
+    for name in read_only:
+        inside = q(stage / "opt/ml" / name)
+        lines += [f"mount --bind {inside} {inside}", f"mount -o remount,bind,ro {inside}"]
     covers = []
     for number, place in enumerate(hidden):
         cover = stage / str(number)

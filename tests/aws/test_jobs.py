@@ -1,11 +1,14 @@
 """The local AWS itself: that a job's life on it is what SageMaker's pages say."""
 
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from aws.requests import ENTRY, job, objects, on_spot, unpacked
+from aws.requests import ENTRY, ROOT, job, objects, on_spot, unpacked
 
 pytestmark = pytest.mark.serial
 TRAP = "trap 'echo saved > /opt/ml/checkpoints/last; exit 0' TERM; echo up; sleep 60 & wait"
@@ -141,3 +144,46 @@ def test_network_isolation_shuts_aws_out_and_metrics_are_read_from_logs(aws):
     assert {one["MetricName"]: one["Value"] for one in told["FinalMetricDataList"]} == {"score": 0.5}
     aws.wait("shut")
     assert "Could not connect" in " ".join(aws.logs("shut")["algo-1"])
+
+
+def test_a_channel_in_fast_file_mode_cannot_be_written_to(aws):
+    aws.client("s3").put_object(Bucket=aws.bucket, Key="data/sub/x", Body=b"x")
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket}/data"}}
+    script = "cd /opt/ml/input/data; cat fast/sub/x file/sub/x; echo; touch file/y && echo wrote; touch fast/y"
+    scripts = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{aws.bucket}/scripts/modes"}}
+    inputs = [
+        {"ChannelName": "script", "DataSource": scripts},
+        {"ChannelName": "file", "DataSource": source},
+        {"ChannelName": "fast", "DataSource": source, "InputMode": "FastFile"},
+    ]
+    job(aws, "modes", script, InputDataConfig=inputs)
+    assert aws.wait("modes")["TrainingJobStatus"] == "Failed"
+    lines = aws.logs("modes")["algo-1"]
+    assert lines[:2] == ["xx", "wrote"]
+    assert "Read-only file system" in lines[2]
+
+
+HOLDS = """
+import os, sys, time
+sys.path.insert(0, "tests")
+from aws.requests import job
+from aws.server import LocalAws
+aws = LocalAws()
+os.environ.update(aws.environment)
+job(aws, "held", "echo up; sleep 4711")
+aws.until("held", "Training", "up")
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_test_run_that_is_killed_leaves_no_process(killable):
+    with subprocess.Popen([sys.executable, "-c", HOLDS], stdout=subprocess.PIPE, env=killable, cwd=ROOT) as process:
+        try:
+            assert process.stdout.readline() == b"up\n"
+            family = psutil.Process(process.pid).children(recursive=True)
+        finally:
+            process.kill()
+    assert len(family) >= 5  # unshare, process 1 of the machines, unshare, Bash, sleep
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]

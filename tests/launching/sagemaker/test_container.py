@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -143,9 +142,8 @@ def test_the_key_of_wandb_comes_from_its_secret(aws, place):
     secrets.create_secret(Name="plain", SecretString="k1\n")
     secrets.create_secret(Name="json", SecretString='{"WANDB_API_KEY": "k2"}')
     here = place()
-    container.lay_out(here, here.at(OKKHOR), here.at(OKKHOR))
     for name, key in (("plain", "k1"), ("json", "k2")):
-        made = container.prepared(here, here.at(OKKHOR), {contract.WANDB_SECRET: name})
+        made = container.prepared(here, {contract.WANDB_SECRET: name})
         assert made["WANDB_API_KEY"] == key
         assert contract.WANDB_SECRET not in made
     with pytest.raises(InputError, match=r"launcher\.wandb_secret: gone cannot be read"):

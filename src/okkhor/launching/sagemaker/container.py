@@ -71,7 +71,7 @@ def run_job(place: Place, words: Sequence[str], environment: Mapping[str, str] =
     run = Path(resume.partition("=")[2])
     own = place.own(run)
     lay_out(place, run, own)
-    ending = watch([f"resume={own}" if word == resume else word for word in words], prepared(place, own, environment))
+    ending = watch([f"resume={own}" if word == resume else word for word in words], prepared(place, environment))
     if ending.code not in (0, STOPPED):
         write_reason(place, ending.message)
     if place.rank == 0 and (own / "config.yaml").is_file():
@@ -96,21 +96,20 @@ def lay_out(place: Place, run: Path, own: Path) -> None:
 
 
 def add_missing(source: Path, target: Path) -> None:
-    """Copy the files of a folder that another one does not have."""
+    """Copy the files of a folder that another one does not have, but for what was typed: it is no part of a run."""
     for path in sorted(source.rglob("*")):
         copy = target / path.relative_to(source)
-        if path.is_file() and not copy.exists():
+        if path.is_file() and not copy.exists() and path != source / contract.COMMAND_FILE:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
 
 
-def prepared(place: Place, own: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def prepared(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of train.py: what was typed, the key of wandb where the job was told the name of a secret."""
     made = dict(environment)
-    typed = own / contract.COMMAND_FILE
+    typed = place.at(contract.channel(contract.RUN_CHANNEL)) / contract.COMMAND_FILE
     if typed.is_file():
         made[COMMAND] = typed.read_text(encoding="utf-8").strip()
-        typed.unlink()
     if place.hosts > 1:
         made.setdefault("GLOO_SOCKET_IFNAME", interface(place))
         made.setdefault("NCCL_SOCKET_IFNAME", interface(place))
