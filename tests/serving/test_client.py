@@ -144,6 +144,13 @@ def test_an_endpoint_is_asked_with_aws_s_signature(endpoint):
     assert headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=test/")
 
 
+@pytest.mark.parametrize("name", ["small", "small.tar.gz"])
+def test_one_of_several_models_is_asked_by_its_name(endpoint, name):
+    assert ask_endpoint("letters", QUESTION, model=name) == (200, ANSWER)
+    ((_, headers, _),) = endpoint.requests
+    assert headers["x-amzn-sagemaker-target-model"] == "small.tar.gz"
+
+
 def test_an_endpoint_s_refusal_is_the_container_s_own(endpoint):
     said = {"code": 415, "type": "UnsupportedType", "message": "this is GIF"}
     endpoint.status, endpoint.headers = 424, {"x-amzn-ErrorType": "ModelError", "Content-Type": "application/json"}

@@ -17,6 +17,7 @@ from okkhor.errors import InputError
 
 MAX_ANSWER = 64 << 20  # bytes
 JSON = "application/json"
+CALL_SECONDS = 30.0  # that a call may take which does not wait for the model
 POLL_SECONDS = 1.0  # between two looks for an answer in S3
 
 
@@ -71,7 +72,7 @@ def ask_later(name: str, question: dict[str, Any], *, timeout: float = 30.0) -> 
     to wait for it, minutes where the endpoint has no instance yet. Raises InputError as `ask_endpoint`.
     """
     with _one_line(f"--endpoint={name}"):
-        sagemaker, runtime, s3 = (_client(service, timeout) for service in ("sagemaker", "sagemaker-runtime", "s3"))
+        sagemaker, runtime, s3 = (_client(one, CALL_SECONDS) for one in ("sagemaker", "sagemaker-runtime", "s3"))
         described = sagemaker.describe_endpoint(EndpointName=name)
         if "AsyncInferenceConfig" not in described:
             raise InputError(f"--endpoint={name}: answers at once; leave out --async")
@@ -85,14 +86,18 @@ def ask_later(name: str, question: dict[str, Any], *, timeout: float = 30.0) -> 
         place, body = _first_there(s3, [asked["OutputLocation"], asked.get("FailureLocation")], name, timeout)
         for used in ((bucket, key), place):
             s3.delete_object(Bucket=used[0], Key=used[1])
-    refused = re.search(rb"\((\d{3})\)", body) if place != _place(asked["OutputLocation"]) else None
-    if refused is None:
-        return 200, _answer(name, 200, body)
-    said = (
-        body[body.find(b"{") : body.rfind(b"}") + 1]
-        or json.dumps({"message": body.decode("utf-8", "replace")}).encode()
-    )
-    return int(refused[1]), _answer(name, int(refused[1]), said)
+    return (200, _answer(name, 200, body)) if place == _place(asked["OutputLocation"]) else _failure(body)
+
+
+def _failure(said: bytes) -> tuple[int, dict[str, Any]]:
+    """Status and reason, of the sentence that SageMaker writes where no answer came, with the container's words."""
+    status = re.search(rb"\((\d{3})\)", said)
+    code = int(status[1]) if status else 500
+    try:
+        answer = json.loads(said[said.find(b"{") : said.rfind(b"}") + 1])
+    except ValueError:
+        answer = None
+    return code, answer if isinstance(answer, dict) else {"message": said.decode("utf-8", "replace")}
 
 
 def _first_there(s3: Any, uris: list[str | None], name: str, timeout: float) -> tuple[tuple[str, str], bytes]:
@@ -122,7 +127,7 @@ def _client(service: str, timeout: float) -> Any:
     from botocore.config import Config
 
     config = Config(read_timeout=timeout, connect_timeout=min(timeout, 10), retries={"max_attempts": 1})
-    return boto3.client(service, config=config)
+    return boto3.Session().client(service, config=config)  # the default one keeps credentials that have changed
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from okkhor.aws.calling import client, is_missing
 from okkhor.errors import InputError
@@ -46,15 +45,28 @@ def add_model(session: boto3.Session, store: Store, name: str, archive: Path) ->
 
 
 def remove(session: boto3.Session, store: Store, folder: str = "") -> int:
-    """Delete all objects below a folder of the store, in all their versions; gives how many."""
-    s3, gone = client(session, "s3"), 0
+    """Delete all objects below a folder of the store, and their versions where a bucket keeps them; gives how many."""
+    s3 = client(session, "s3")
     below = f"{store.prefix}/{folder.strip('/')}/" if folder else f"{store.prefix}/"
-    for some in _by_thousand(_versions(s3, store.bucket, below)):
-        refused = s3.delete_objects(Bucket=store.bucket, Delete={"Objects": some, "Quiet": True}).get("Errors", [])
-        if refused:
-            raise InputError(f"s3://{store.bucket}/{refused[0].get('Key')}: not deleted: {refused[0].get('Message')}")
-        gone += len(some)
-    return gone
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=store.bucket, Prefix=below)
+    objects = [{"Key": one["Key"]} for page in pages for one in page.get("Contents", [])]
+    if _delete(s3, store.bucket, objects):  # only then is a permission needed that other buckets' users may not have
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=store.bucket, Prefix=below)
+        every = [one for page in pages for one in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
+        _delete(s3, store.bucket, [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in every])
+    return len(objects)
+
+
+def _delete(s3: Any, bucket: str, objects: list[dict[str, str]]) -> bool:
+    """Delete these; whether the bucket only marks them as deleted. Raises InputError for what may not be deleted."""
+    marked = False
+    for start in range(0, len(objects), AT_ONCE):
+        some = objects[start : start + AT_ONCE]
+        done = s3.delete_objects(Bucket=bucket, Delete={"Objects": some})
+        for refused in done.get("Errors", []):
+            raise InputError(f"s3://{bucket}/{refused.get('Key')}: not deleted: {refused.get('Message')}")
+        marked = marked or any(one.get("DeleteMarker") and "VersionId" not in one for one in done.get("Deleted", []))
+    return marked
 
 
 def folders(session: boto3.Session, store: Store, folder: str) -> list[str]:
@@ -63,20 +75,3 @@ def folders(session: boto3.Session, store: Store, folder: str) -> list[str]:
     below = f"{store.prefix}/{folder}/"
     found = pages.paginate(Bucket=store.bucket, Prefix=below, Delimiter="/")
     return [one["Prefix"][len(below) :].strip("/") for page in found for one in page.get("CommonPrefixes", [])]
-
-
-def _versions(s3: object, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-        for one in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-            yield {"Key": one["Key"], "VersionId": one["VersionId"]}
-
-
-def _by_thousand(objects: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
-    some: list[dict[str, str]] = []
-    for one in objects:
-        some.append(one)
-        if len(some) == AT_ONCE:
-            yield some
-            some = []
-    if some:
-        yield some
