@@ -87,17 +87,32 @@ def laid(torchserve, tmp_path_factory) -> Laid:
                 shutil.copytree(ROOT / source, workdir / to, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(ROOT / source, workdir / to)
-    venv.create(folder / "python", symlinks=True)
-    python = folder / "python" / "bin" / "python"
-    (packages,) = (folder / "python" / "lib").glob("python*/site-packages")
-    lines = (workdir / "torchserve.txt").read_text().splitlines()
-    for name in sorted(_with_dependencies(line for line in lines if line and not line.startswith("#"))):
-        for top in {file.parts[0] for file in metadata.distribution(name).files or ()} - {"..", "__pycache__"}:
-            if not (packages / top).exists():
-                (packages / top).symlink_to(metadata.distribution(name).locate_file(top))
+    python = linked_python(folder / "python", wanted(workdir / "torchserve.txt"))
     environment = dict(word.split("=", 1) for rest in torchserve.all("ENV") for word in shlex.split(rest))
     environment["PYTHONPATH"] = environment["PYTHONPATH"].replace(torchserve.one("WORKDIR"), str(workdir))
     return Laid(workdir, python, environment)
+
+
+@pytest.fixture(scope="session")
+def training_python(tmp_path_factory) -> Path:
+    """A Python with the packages of the image for training, linked from here, and nothing else."""
+    return linked_python(tmp_path_factory.mktemp("training") / "python", wanted(DOCKER / "training.txt"))
+
+
+def wanted(file: Path) -> list[str]:
+    """The requirements that a file names."""
+    return [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def linked_python(folder: Path, requirements: list[str]) -> Path:
+    """A virtual environment with what pip would install for some requirements, linked from this one; its Python."""
+    venv.create(folder, symlinks=True)
+    (packages,) = (folder / "lib").glob("python*/site-packages")
+    for name in sorted(_with_dependencies(iter(requirements))):
+        for top in {file.parts[0] for file in metadata.distribution(name).files or ()} - {"..", "__pycache__"}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(metadata.distribution(name).locate_file(top))
+    return folder / "bin" / "python"
 
 
 def _with_dependencies(requirements: Iterator[str]) -> set[str]:

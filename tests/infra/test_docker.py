@@ -41,8 +41,9 @@ def test_the_linter_would_say_it(tmp_path):
     assert {"DL3007", "DL3013"} <= set(re.findall(r"DL\d+", found.stdout))
 
 
-def test_what_is_copied_is_in_git(torchserve):
-    sources = [source for sources, _ in torchserve.copies for source in sources]
+@pytest.mark.parametrize("file", sorted(DOCKER.glob("*Dockerfile")), ids=lambda file: file.name)
+def test_what_is_copied_is_in_git(torchserve, file):
+    sources = [source for sources, _ in type(torchserve)(file).copies for source in sources]
     assert sources
     for source in sources:
         known = subprocess.run(["git", "ls-files", source], capture_output=True, text=True, cwd=ROOT, check=True)
