@@ -102,8 +102,15 @@ def test_what_can_be_computed_there_is_taken(composed, words):
 
 @pytest.mark.parametrize(
     ("instance", "gpu"),
-    [("ml.p3.2xlarge", True), ("ml.g4dn.xlarge", True), ("ml.g6e.2xlarge", True), ("ml.gr6.4xlarge", True)]
-    + [("ml.m5.large", False), ("ml.c7i.xlarge", False), ("ml.trn1.2xlarge", False)],
+    [
+        ("ml.p3.2xlarge", True),
+        ("ml.g4dn.xlarge", True),
+        ("ml.g6e.2xlarge", True),
+        ("ml.gr6.4xlarge", True),
+        ("ml.m5.large", False),
+        ("ml.c7i.xlarge", False),
+        ("ml.trn1.2xlarge", False),
+    ],
 )
 def test_which_machines_have_gpus(instance, gpu):
     assert Options(instance_type=instance).has_gpu is gpu

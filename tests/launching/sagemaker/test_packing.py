@@ -1,4 +1,4 @@
-"""The source that is sent: what git tracks and what is named, no secrets, not too much, the same bytes for the same files."""
+"""The source that is sent: what git tracks and what is named, no secrets, not too much, equal bytes for equal files."""
 
 import io
 import random
@@ -112,7 +112,8 @@ def test_the_project_itself_can_be_sent(train_py):
 
 
 def test_the_job_installs_the_lock_less_what_the_image_brings():
-    lock = "# a comment\ntorch==2.14.1\nTorchVision==0.29\nnvidia-cublas==1\ncuda-bindings==2\nnumpy==2.4\ntriton==3\nrich==15\n"
+    image = "torch==2.14.1\nTorchVision==0.29\nnvidia-cublas==1\ncuda-bindings==2\ntriton==3\n"
+    lock = f"# a comment\n{image}numpy==2.4\nrich==15\n"
     wanted, pinned = requirements(
         ["torch>=2.9", "torchvision", "numpy>=2", "rich"], lock, brought=["torch", "torchvision"]
     )

@@ -237,7 +237,7 @@ class SageMakerBackend(Options, Backend):
 
     def leave(self, jobs: int) -> bool:
         """Ask the person at the terminal whether running jobs are to be left; nobody there: they are stopped."""
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not at_terminal():
             return False
         question = f"{jobs} jobs run at SageMaker. Leave them running, or stop them? [l/S] "
         try:
@@ -268,6 +268,11 @@ class Watched:
     def not_waited_for(self) -> str:
         run = self.job.run.path
         return f"stopped at SageMaker, which was not waited for; then: python scripts/sagemaker.py collect {run}"
+
+
+def at_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def say(text: str) -> None:

@@ -45,18 +45,15 @@ def runs_in(folder: str) -> list[Run]:
 
 def find_jobs(runs: list[Run]) -> Iterator[Found]:
     """The newest job of each run, asked of SageMaker. Raises InputError with AWS's words."""
+    clients: dict[str, Callable[[str], Any]] = {}
     for run in runs:
         record = read_records(run)[-1]
-        job = RemoteJob(run, record, clients(record.region))
+        if record.region not in clients:
+            clients[record.region] = cache(boto_session(record.region).client)
+        job = RemoteJob(run, record, clients[record.region])
         with one_line(f"job {record.name}"):
             state = job.look()
         yield Found(run, job, state, job.answer.get("BillableTimeInSeconds"))
-
-
-@cache
-def clients(region: str) -> Callable[[str], Any]:
-    session = boto_session(region)
-    return cache(session.client)
 
 
 def collect(found: Found) -> str:
