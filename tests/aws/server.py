@@ -30,7 +30,7 @@ TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"},
 EXPIRED = "The security token included in the request is expired"
 CREDENTIAL = re.compile(r"Credential=([^/,]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 QUIET = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n'  # of the SDK
-WAIT_SECONDS = 120
+WAIT_SECONDS = 600  # for a job that hangs; a busy computer may take minutes
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 

@@ -8,6 +8,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from aws.jobs import can_unshare
 from aws.requests import ENTRY, ROOT, job, objects, on_spot, unpacked
 
 pytestmark = pytest.mark.serial
@@ -47,7 +48,7 @@ def test_a_stop_reaches_process_1_and_keeps_what_it_saved(aws):
     job(aws, "stops", TRAP, **checkpoints)
     aws.until("stops", "Training", "up")
     client.stop_training_job(TrainingJobName="stops")
-    told = aws.wait("stops", 10)
+    told = aws.wait("stops")
     assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert objects(aws, "kept") == ["kept/last"]
     with pytest.raises(ClientError, match="is in status Stopped"):
@@ -60,13 +61,13 @@ def test_process_1_that_does_not_listen_is_killed_after_the_grace(aws):
     aws.until("deaf", "Training", "up")
     started = time.monotonic()
     aws.session.client("sagemaker").stop_training_job(TrainingJobName="deaf")
-    assert aws.wait("deaf", 20)["TrainingJobStatus"] == "Stopped"
+    assert aws.wait("deaf")["TrainingJobStatus"] == "Stopped"
     assert time.monotonic() - started >= 1
 
 
 def test_a_job_that_takes_too_long_is_stopped(aws):
     job(aws, "long", TRAP, StoppingCondition={"MaxRuntimeInSeconds": 1})
-    told = aws.wait("long", 20)
+    told = aws.wait("long")
     assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 
@@ -187,3 +188,8 @@ def test_a_test_run_that_is_killed_leaves_no_process(killable):
     assert len(family) >= 5  # unshare, process 1 of the machines, unshare, Bash, sleep
     _, alive = psutil.wait_procs(family, timeout=10)
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_why_it_is_skipped_where_there_is_no_unshare(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert "`unshare`; there is none here" in can_unshare()

@@ -13,7 +13,8 @@ from okkhor.data.store import competition_store
 from okkhor.errors import InputError
 from okkhor.heads import Heads
 from okkhor.launching.sagemaker.container import Place
-from okkhor.launching.sagemaker.toolkit import command, composed, to_words
+from okkhor.launching.sagemaker.toolkit import command, composed, run_from_toolkit, to_words
+from okkhor.runs import Run
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -112,3 +113,32 @@ def test_the_real_toolkit_trains_on_two_hosts_and_brings_the_bundle(aws, toolkit
     assert b"num_nodes: 2" in found["config.yaml"]
     assert set(unpacked(aws, "toolkit", "model")) == {"bundle.yaml", "model.onnx"}
     assert not objects(aws, "out/refused/output/model.tar.gz")
+
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+run = Path(sys.argv[1].partition("=")[2])
+with (run / "told.jsonl").open("a") as file:
+    print(json.dumps(sys.argv[2:]), file=file)
+"""
+
+
+def test_a_job_that_starts_again_goes_on_with_its_run_and_finds_its_channels(tmp_path, monkeypatch):
+    root, place = tmp_path / "root", Place(tmp_path / "ml")
+    root.mkdir()
+    (root / "configs").symlink_to(ROOT / "configs")
+    (root / "train.py").write_text(TRAIN)
+    data = place.ml / "input" / "data"
+    for channel in ("store", "training", "other"):
+        (data / channel).mkdir(parents=True)
+    monkeypatch.setenv("TRAINING_JOB_NAME", "job-1")
+    assert run_from_toolkit(root, ["--data", "bengali", "--seed", "7", "--data.dir", "s3://b/x"], place) == 0
+    assert run_from_toolkit(root, ["--seed", "8"], place) == 0
+    run = Run.open(place.ml / "checkpoints" / "runs" / "toolkit" / "job-1")
+    assert run.config().seed == 7
+    first, second = map(json.loads, (run.path / "told.jsonl").read_text().splitlines())
+    assert first == ["launcher=local", f"data.store={data / 'store'}"]
+    assert second == ["launcher=local", f"data.store={data / 'store'}", f"data.dir={data / 'training'}"]
+    with pytest.raises(InputError, match="seed: expected an integer"):
+        run_from_toolkit(root, ["--seed", "-1"], Place(tmp_path / "elsewhere"))
