@@ -1,13 +1,18 @@
 """scripts/deploy.py and scripts/invoke.py against the local AWS, whose endpoints are SageMaker's own toolkit."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from okkhor.serving.predictor import Predictor
 
 pytestmark = [pytest.mark.serial, pytest.mark.slow]
+ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ("scripts/deploy.py", "--target", "sagemaker")
 INVOKE = ("scripts/invoke.py",)
 
@@ -196,6 +201,22 @@ def test_one_that_does_not_come_up_says_why_and_leaves_nothing(aws, hosting, dep
     assert nothing_left(aws, hosting)
     gone = deploy("--delete", code=2)
     assert gone.stderr == "error: --name=letters: no such endpoint in us-east-1, and nothing left of one\n"
+
+
+def test_stopping_to_wait_leaves_it_to_come_up(aws, hosting, deploy, account, handmade_bundle):
+    words = ["--name", "letters", str(handmade_bundle), *account, "--workers", "1"]
+    process = subprocess.Popen([sys.executable, ROOT / DEPLOY[0], *DEPLOY[1:], *words], stdout=-1, stderr=-1, text=True)
+    for line in process.stdout:
+        if "Creating" in line:
+            process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "letters: stopped waiting; scripts/deploy.py --target sagemaker --name letters --delete removes it\n"
+    for thread in hosting.threads:
+        thread.join()
+    assert hosting.endpoints["letters"].status == "InService"
+    deploy("--delete")
+    assert nothing_left(aws, hosting)
 
 
 def test_an_endpoint_of_others_is_left_alone(aws, hosting, deploy, account, handmade_bundle):

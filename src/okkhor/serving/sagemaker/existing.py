@@ -52,9 +52,12 @@ def find(session: boto3.Session, name: str) -> Existing | None:
     if tags.get(TAG) != name or TAG_STORE not in tags:
         raise InputError(f"{name}: this endpoint was not made by scripts/deploy.py; choose another --name")
     configuration, model = {"ProductionVariants": [{}]}, {}
-    with suppress(sagemaker.exceptions.ClientError):  # of a half deleted one
+    try:
         configuration = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
         model = sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
+    except sagemaker.exceptions.ClientError as error:
+        if not is_missing(error):  # of one that somebody has half deleted
+            raise
     return Existing(
         name, found["EndpointStatus"], found.get("FailureReason", ""), mode_of(configuration, model), configuration,
         model, Store.at(tags[TAG_STORE]),

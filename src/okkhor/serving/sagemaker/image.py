@@ -6,9 +6,12 @@ archive's requirements.txt names when an endpoint starts, but not for the archiv
 
 from __future__ import annotations
 
+import re
+
 from okkhor.errors import InputError
 
 PYTORCH = "2.6"  # the last with an image of its own for inference
+ARM = re.compile(r"ml\.[cmrt]\d+g[dn]?\..+")  # instance types with Graviton processors
 AMAZONS = ".amazonaws.com/pytorch-inference"  # in the name of such an image
 IN_IMAGE = ("torchscript",)  # formats that need no package besides those of the image
 SERVED = ("onnx", "onnx_int8", "torchscript", "safetensors")  # pt2 and aoti are bound to the PyTorch that wrote them
@@ -24,12 +27,9 @@ def image_for(region: str, instance_type: str | None) -> str:
             f"--instance-type={kind}: Amazon's images for Neuron are not known to the SDK; name one with --image, "
             "see --accelerator inf2"
         )
-    if kind.split(".")[1].rstrip("den").endswith("g") and kind.split(".")[1][0] in "cmrt":
-        scope, version = "inference_graviton", PYTORCH
-    else:
-        scope, version = "inference", PYTORCH
+    scope = "inference_graviton" if ARM.fullmatch(kind) else "inference"
     try:
-        return image_uris.retrieve("pytorch", region, version=version, instance_type=kind, image_scope=scope)
+        return image_uris.retrieve("pytorch", region, version=PYTORCH, instance_type=kind, image_scope=scope)
     except (ValueError, KeyError) as error:
         raise InputError(f"--instance-type={kind}: {error}; or name an --image") from error
 
