@@ -33,6 +33,7 @@ EVERYWHERE = {
     "pricing:GetProducts": "the price list is public, AWS knows no resource for it",
     "sagemaker:ListEndpointConfigs": "AWS knows no resource for it",
     "sagemaker:ListModels": "AWS knows no resource for it",
+    "sagemaker:ListTrainingJobs": "AWS knows no resource for it",
 }
 # Ends of ARNs that name all of a kind, and why their names are not known beforehand
 WHOLE = {
@@ -62,6 +63,7 @@ class Statement:
     keys: frozenset[str]
 
 
+@cache
 def load(path: Path) -> Any:
     """A template as plain data, !Ref as {"Ref": …}."""
     from cfnlint.decode import cfn_yaml
@@ -211,6 +213,65 @@ def test_what_is_too_much_or_nothing_is_found(actions, resources, said):
 
 def test_what_is_meant_by_its_contrary_is_found():
     assert wrong(actions=(), resources=(), keys=frozenset({"NotAction"}))
+
+
+# What S3 calls the permission for a request, where it is not called as the request
+IN_S3 = {
+    "complete_multipart_upload": "PutObject",
+    "create_multipart_upload": "PutObject",
+    "delete_objects": "DeleteObject",
+    "download_file": "GetObject",
+    "head_bucket": "ListBucket",
+    "head_object": "GetObject",
+    "list_multipart_uploads": "ListBucketMultipartUploads",
+    "list_object_versions": "ListBucketVersions",
+    "list_objects_v2": "ListBucket",
+    "list_parts": "ListMultipartUploadParts",
+    "upload_file": "PutObject",
+    "upload_part": "PutObject",
+}
+SERVICES = ("application-autoscaling", "cloudformation", "cloudwatch", "logs", "pricing", "s3", "sagemaker")
+
+
+def asked() -> dict[str, str]:
+    """Permission -> file, of all that this project's code asks of AWS by its name, as a method or a request."""
+    from botocore import xform_name
+    from botocore.loaders import Loader
+
+    operations = {
+        (service, name): name
+        for service in SERVICES
+        for name in Loader().load_service_model(service, "service-2")["operations"]
+    }
+    known = {xform_name(name): (service, name) for service, name in operations}
+    known |= {method: ("s3", name) for method, name in IN_S3.items()}
+    del known["search"]  # is one of regular expressions
+    source = TEMPLATE.parents[1] / "src" / "okkhor"
+    files = [source / "data" / "upload.py", source / "serving" / "client.py"]
+    for folder in ("aws", "launching/sagemaker", "serving/sagemaker"):
+        files += sorted((source / folder).glob("*.py"))
+    found = {}
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for method in re.findall(r"\.([a-z0-9_]+)\(", text) + re.findall(r'get_paginator\("([a-z0-9_]+)"\)', text):
+            if method in known:
+                found[":".join(known[method])] = file.name
+        for operation in re.findall(r'"([A-Z][A-Za-z]+)"', text):
+            found |= {f"{service}:{name}": file.name for service, name in operations if name == operation}
+    return found
+
+
+def test_who_launches_and_deploys_may_do_what_the_code_asks_for():
+    names = ("LaunchPolicy", "DeployPolicy")
+    granted = {
+        action
+        for name in names
+        for one in statements(load(TEMPLATE)["Resources"][name])
+        for action in one.actions
+    }  # fmt: skip
+    needed = asked()
+    assert {"sagemaker:CreateTrainingJob", "sagemaker:CreateModel", "s3:ListBucketMultipartUploads"} <= set(needed)
+    assert {action: file for action, file in needed.items() if action not in granted} == {}
 
 
 def test_roles_are_sagemakers_in_this_account_and_are_handed_to_it_alone():
