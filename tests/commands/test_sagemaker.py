@@ -179,3 +179,56 @@ def test_a_sweep_goes_on_when_a_job_is_interrupted_and_others_fail(aws, typed, p
     assert again.metrics()["objective"] == here.metrics()["objective"]
     curve = [run.logs.joinpath("metrics.csv").read_text().splitlines() for run in (again, here)]
     assert len(curve[0]) == len(curve[1])
+
+
+ALONE = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION"), "")
+ALONE |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/dev/null")
+ALONE |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}  # nobody answers there
+DATA = "launcher.data=s3://b/store"
+NAMED = [
+    "launcher=sagemaker",
+    "launcher.role=arn:aws:iam::123456789012:role/Name",
+    "launcher.bucket=bucket",
+    "launcher.region=eu-west-1",
+]
+
+
+def test_a_dry_run_shows_the_request_and_makes_nothing(command, words, tmp_path):
+    words = [*words, *NAMED, "launcher.dry_run=true", DATA]
+    done = command("train.py", *words, **ALONE)
+    assert done.returncode == 0, done.stderr
+    request = json.loads(done.stdout)
+    assert request["RoleArn"] == "arn:aws:iam::123456789012:role/Name"
+    said = dict(line.split(maxsplit=1) for line in done.stderr.splitlines())
+    assert said["image"] == request["AlgorithmSpecification"]["TrainingImage"]
+    assert said["price"].startswith("price unknown")
+    assert " packed, " in said["source"]
+    sweep = command("train.py", "-m", *words, "seed=1,2", "launcher.prices={ml.g5.xlarge: 1.5}", **ALONE)
+    assert sweep.returncode == 0, sweep.stderr
+    assert sweep.stdout.count('"TrainingJobName"') == 2
+    assert sweep.stderr.count("at most $36.00 in launcher.max_run=86400 s") == 2
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "error: launcher.data: none is named"),
+        (
+            ["-m", "sweep=optuna", "launcher.wait=false", DATA],
+            "error: launcher.wait=false: sweep=optuna proposes",
+        ),
+        (
+            ["trainer=ddp", "launcher.instance_type=ml.m5.large"],
+            "error: launcher.instance_type=ml.m5.large: has no GPU",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line_and_makes_nothing(command, words, tmp_path, more, said):
+    flags = [word for word in more if word.startswith("-")]
+    more = [word for word in more if not word.startswith("-")]
+    done = command("train.py", *flags, *words, *NAMED, *more, **ALONE)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(said)
+    assert not (tmp_path / "runs").exists()

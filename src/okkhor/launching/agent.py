@@ -50,7 +50,7 @@ class Meeting:
             raise InputError(
                 f"trainer.num_nodes: {nodes} machines have to meet; expected {ADDRESS} (the first machine's name) and "
                 f"{NODE_RANK} (0 to {nodes - 1}) in the environment of `python train.py resume=<run>` on each, "
-                "or launcher=slurm or launcher=ray, which set them"
+                "or launcher=slurm, ray or sagemaker, which set them"
             ) from None
         if int(environment.get(NODES, nodes)) != nodes or not 0 <= meeting.node_rank < nodes:
             raise InputError(

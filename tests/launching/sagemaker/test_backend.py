@@ -201,6 +201,24 @@ def test_a_failure_before_train_py_is_said_from_the_log(aws, source, place, run,
     assert "no-such-package-anywhere" in outcome.message or "CalledProcessError" in outcome.message
 
 
+def test_the_weights_of_another_run_are_sent(aws, source, place, run):
+    source(
+        DONE
+        + """
+config = (run / "config.yaml").read_text()
+given = next(line for line in config.splitlines() if "init_from" in line)
+print(given.strip(), sorted(path.name for path in Path("/opt/ml/input/data/init").rglob("*.*")))
+"""
+    )
+    other = run()
+    other.best.write_text("weights")
+    made = run(f"model.init_from={other.path}")
+    assert one(place(), made).objective == 0.5
+    log = (made.logs / "output.log").read_text()
+    assert "init_from: /opt/ml/input/data/init ['best.ckpt', 'config.yaml']" in log
+    assert made.config().model.init_from == str(other.path)  # here it is as it was typed
+
+
 def test_a_stopped_job_has_saved_and_the_next_one_goes_on_from_there(aws, source, place, run):
     source(GOES_ON)
     made, chosen = run(), place()

@@ -71,6 +71,7 @@ P4D = "launcher.instance_type=ml.p4d.24xlarge"
         (["trainer.num_nodes=3", "launcher.instance_count=2"], "trainer.num_nodes=3 says otherwise"),
         (["data=bengali", "data.dir=/data/bengali"], "data.dir=/data/bengali: lies on this machine"),
         (["data=bengali", "data.store=/data/store"], "prepare.py upload"),
+        (["data=bengali"], "launcher.data: none is named"),
         (["data=bengali", "data.dir=s3://b/x", "launcher.isolated=true", "launcher.image=mine"], "reads no S3 itself"),
     ],
 )

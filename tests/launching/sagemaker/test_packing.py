@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from okkhor.errors import InputError
-from okkhor.launching.sagemaker.packing import canonical, follows_torch, pack, requirements, source_files
+from okkhor.launching.sagemaker.packing import canonical, follows_torch, left_behind, pack, requirements, source_files
 
 AWS_KEY = "AKIA" + "QWERTYUIOPASDFGH"
 
@@ -52,6 +52,14 @@ def test_the_same_files_are_the_same_archive_and_others_another(source):
     assert pack(source.folder, max_mb=1).content == one.content
     source("train.py", "print(1)")
     assert pack(source.folder, max_mb=1).name != one.name
+
+
+def test_what_is_left_behind_unseen_is_named(source):
+    source(".gitignore", "ignored.py")
+    source("src/new.py", tracked=False)
+    source("src/ignored.py", tracked=False)
+    source("notes.txt", tracked=False)
+    assert left_behind(source.folder) == ["src/new.py"]
 
 
 def test_files_and_folders_that_are_named_come_along_and_no_caches(source):

@@ -128,6 +128,23 @@ def test_warm_machines(asked):
     assert made["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
 
 
+def test_the_weights_of_another_run_come_along(asked, tmp_path):
+    other = Run.create(tmp_path / "other", "x")
+    (other.path / "config.yaml").write_text("a: 1")
+    made, _, plan = asked(f"model.init_from={other.path}")
+    uris = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in made["InputDataConfig"]}
+    assert uris["init"] == plan.init_files
+    plan.run.last.parent.mkdir(parents=True)
+    plan.run.last.touch()  # it goes on, from weights of its own
+    assert plan.init_from is None
+
+
+def test_processes_that_died_are_started_again(asked):
+    made, options, plan = asked("trainer=ddp", "trainer.max_restarts=2")
+    assert " --max_restarts=2 train.py" in job_command(options, plan)[0]
+    assert made["Environment"]["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] == "1"
+
+
 def test_the_key_of_wandb_is_a_name_in_the_request(asked):
     made, *_ = asked("launcher.wandb_secret=okkhor/wandb", "logger=wandb")
     assert made["Environment"]["OKKHOR_WANDB_SECRET"] == "okkhor/wandb"

@@ -112,6 +112,10 @@ class SageMakerBackend(Options, Backend):
         plan = plan_job(self.account, run, config, self._source(config, storage), tuple(self.passed_on))
         check_request(request(self, self.account, plan))
         config.trainer.num_nodes = self.hosts(config)
+        if (other := plan.init_from) is not None:
+            files = [other.path / "config.yaml", other.checkpoint()]
+            storage.send((path, plan.init_files + path.relative_to(other.path).as_posix()) for path in files)
+            config.model.init_from = contract.channel(contract.INIT_CHANNEL)
         storage.put(OmegaConf.to_yaml(config).encode(), plan.run_files + "config.yaml")
         command = os.environ.get(COMMAND) or typed_command()
         storage.put(command.encode(), plan.run_files + contract.COMMAND_FILE)
@@ -170,7 +174,10 @@ class SageMakerBackend(Options, Backend):
                 wanted.append("boto3")
             lock = (root / "constraints.txt").read_text(encoding="utf-8")
             made[REQUIREMENTS], made[CONSTRAINTS] = packing.requirements(wanted, lock, brought=IMAGE_BRINGS)
-        return packing.pack(root, self.include, max_mb=self.max_mb, extra=made)
+        packed = packing.pack(root, self.include, max_mb=self.max_mb, extra=made)
+        if left := [name for name in packing.left_behind(root) if name not in self.include]:
+            say(f"source  not sent, since git does not track it: {', '.join(left)} (git add, or launcher.include)")
+        return packed
 
     def show(self, config: DictConfig, run: Run | None = None) -> None:
         """Print the request of a run's job as JSON, and what it costs; asks AWS for a stack and a price at most."""

@@ -26,6 +26,7 @@ FAILURE = ML / "output" / "failure"  # its text is the job's failure reason
 
 RUN_CHANNEL = "run"
 DATA_CHANNEL = "store"  # a packed store, as `scripts/prepare.py upload` sends it: data.store=/opt/ml/input/data/store
+INIT_CHANNEL = "init"  # what of another run `model.init_from` reads
 COMMAND_FILE = "command"  # in the channel `run`: what was typed, for provenance.yaml
 
 ENTRY = "python -m okkhor.launching.sagemaker.container"

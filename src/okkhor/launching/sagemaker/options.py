@@ -221,6 +221,11 @@ class Options:
         data = config.data
         if self.data is not None or _is_remote(data.get("store")):
             return
+        if data.get("store") is None and data.get("dir") is None:
+            raise InputError(
+                "launcher.data: none is named; expected launcher.data=s3://bucket/folder of a packed store "
+                "(scripts/prepare.py upload), or data.dir=s3://…"
+            )
         for key in ("store", "dir"):
             value = data.get(key)
             if key == "dir" and data.get("source") == "synthetic":

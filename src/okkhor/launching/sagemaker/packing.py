@@ -108,6 +108,13 @@ def source_files(root: Path, include: Sequence[str] = ()) -> dict[str, Path]:
     return files
 
 
+def left_behind(root: Path) -> list[str]:
+    """Files of the source that git does not track, and does not ignore: a job would look for them in vain."""
+    words = ["ls-files", "-z", "--others", "--exclude-standard", "src", "configs", "train.py"]
+    listed = subprocess.run(["git", "-C", str(root), *words], capture_output=True, check=False).stdout
+    return [name.decode() for name in listed.split(b"\0") if name]
+
+
 def refuse_secret(name: str, path: Path) -> None:
     """Raise InputError for a file that is called like a secret, or that holds what can only be a key."""
     last = PurePosixPath(name).name

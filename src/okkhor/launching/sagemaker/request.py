@@ -30,7 +30,8 @@ class JobPlan:
     """What is particular to one run's job.
 
     config: as the job has it; base_name: of the job, unique; source: URI of the archive; words: more of its command
-    line, where things lie; checkpoints, run_files: folders in S3, what the job keeps and what it begins with.
+    line, where things lie; checkpoints, run_files, init_files: folders in S3, what the job keeps, what it begins with,
+    what of another run.
     """
 
     run: Run
@@ -40,6 +41,13 @@ class JobPlan:
     words: tuple[str, ...]
     checkpoints: str
     run_files: str
+    init_files: str
+
+    @property
+    def init_from(self) -> Run | None:
+        """The run whose weights this one begins with, as long as it has none of its own."""
+        named = self.config.model.get("init_from")
+        return Run.open(named) if named is not None and not self.run.last.is_file() else None
 
 
 def plan_job(account: Account, run: Run, config: DictConfig, source: str, words: tuple[str, ...] = ()) -> JobPlan:
@@ -53,6 +61,7 @@ def plan_job(account: Account, run: Run, config: DictConfig, source: str, words:
         words,
         checkpoints=account.uri("runs", name, "checkpoints"),
         run_files=account.uri("runs", name, contract.RUN_CHANNEL) + "/",
+        init_files=account.uri("runs", name, contract.INIT_CHANNEL) + "/",
     )
 
 
@@ -76,7 +85,11 @@ def job_command(options: Options, plan: JobPlan) -> tuple[str, list[str]]:
     """What the container runs: words for its shell, where $SM_… are its own, and arguments that no shell changes."""
     ranks = job_processes(plan.config)
     hosts = options.hosts(plan.config)
-    start = contract.TORCHRUN.format(processes=ranks) if ranks != 1 or hosts > 1 else "python"
+    start = "python"
+    if ranks != 1 or hosts > 1:
+        start = contract.TORCHRUN.format(processes=ranks)
+        if restarts := plan.config.trainer.get("max_restarts", 0):
+            start += f" --max_restarts={restarts}"
     arguments = [f"resume={contract.run_in_job(run_parts(plan.run))}", "launcher=local"]
     if options.store_uri(plan.config) is not None:
         arguments.append(f"data.store={contract.channel(contract.DATA_CHANNEL)}")
@@ -140,7 +153,7 @@ def build_trainer(options: Options, account: Account, plan: JobPlan, session: An
         ),
         "checkpoint_config": CheckpointConfig(s3_uri=plan.checkpoints),
         "output_data_config": OutputDataConfig(s3_output_path=account.uri("jobs"), kms_key_id=options.output_key),
-        "environment": environment(options),
+        "environment": environment(options, plan.config),
         "tags": [Tag(key=str(key), value=str(value)) for key, value in tags(options, plan.run).items()],
     }
     found = metric_definitions(plan.config)
@@ -158,6 +171,8 @@ def channels(options: Options, plan: JobPlan) -> list[Any]:
         return Channel(channel_name=name, data_source=DataSource(s3_data_source=source), input_mode=mode)
 
     made = [of(contract.RUN_CHANNEL, plan.run_files, "File")]
+    if plan.init_from is not None:
+        made.append(of(contract.INIT_CHANNEL, plan.init_files, "File"))
     if (store := options.store_uri(plan.config)) is not None:
         made.append(of(contract.DATA_CHANNEL, store.rstrip("/") + "/", options.input_mode))
     return made
@@ -223,10 +238,12 @@ def pytorch_here() -> str:
     return ".".join(version("torch").split("+")[0].split(".")[:2])
 
 
-def environment(options: Options) -> dict[str, str]:
+def environment(options: Options, config: DictConfig) -> dict[str, str]:
     """The variables of the job's container. No value of them is a secret, but the name of one may be."""
     made = {"PYTHONPATH": str(contract.CODE / "src"), "NO_ALBUMENTATIONS_UPDATE": "1", "PYTHONUNBUFFERED": "1"}
     made |= {str(name): str(value) for name, value in (options.environment or {}).items()}
+    if config.trainer.get("max_restarts", 0):  # a store of its own for each start, as okkhor.launching.agent has it
+        made["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     if options.wandb_secret is not None:
         made[contract.WANDB_SECRET] = options.wandb_secret
     return made
