@@ -8,7 +8,7 @@ import pytest
 
 from okkhor.errors import InputError
 from okkhor.launching.backend import Status
-from okkhor.launching.sagemaker.job import State, read_reason, seed_files
+from okkhor.launching.sagemaker.job import State, read_reason, seed_files, telling
 from okkhor.launching.sagemaker.record import JobRecord, collected, read_records, record_file, write_record
 from okkhor.launching.sagemaker.storage import Storage, Stored, inside, split_uri
 from okkhor.runs import Run
@@ -63,6 +63,21 @@ def test_how_a_job_stands(run, word, secondary, status):
 )
 def test_a_failure_s_own_words(reason, message, code):
     assert read_reason(reason) == (message, code)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ["x", "ERROR: no such x", "ERROR: more", "a.b.CalledProcessError: pip", "+++ handle_error"],
+            "ERROR: no such x",
+        ),
+        (["Traceback", "ModuleNotFoundError: x", "An error occurred"], "ModuleNotFoundError: x"),
+        (["x"], "its log may say more"),
+    ],
+)
+def test_the_line_that_says_why_a_set_up_failed(lines, said):
+    assert telling(lines) == said
 
 
 def test_records_are_kept_in_their_order(run):

@@ -43,6 +43,7 @@ from okkhor.runs import COMMAND, Run, git_state, typed_command
 
 PATIENCE_SECONDS = 900  # without an answer about a job, the network being gone or AWS out of order
 EXTRAS = {"pretrain": "ssl", "export": "serve"}  # blocks of a configuration that need more than the project's core
+EXPORTERS = ("onnx", "onnxscript", "onnxruntime", "safetensors")  # a job serves nothing, but may export
 IMAGE_BRINGS = ("torch", "torchvision")
 
 
@@ -169,7 +170,11 @@ class SageMakerBackend(Options, Backend):
             project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
             wanted = list(project["dependencies"])
             for extra in extras:
-                wanted += project["optional-dependencies"][extra]
+                wanted += [
+                    line
+                    for line in project["optional-dependencies"][extra]
+                    if extra != "serve" or packing.canonical(line) in EXPORTERS
+                ]
             if self.wandb_secret:
                 wanted.append("boto3")
             lock = (root / "constraints.txt").read_text(encoding="utf-8")

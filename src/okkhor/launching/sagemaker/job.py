@@ -64,6 +64,13 @@ def read_reason(reason: str) -> tuple[str, int]:
     return found["text"].strip(), code if code > 0 else FAILED
 
 
+def telling(lines: list[str]) -> str:
+    """The line of a log that says most of why a set-up failed: pip's first error, else the last of Python's."""
+    of_pip = [line for line in lines if line.startswith("ERROR:")]
+    of_python = [line for line in lines if re.match(r"(\w+\.)*\w+Error\b", line)]
+    return (of_pip[:1] or of_python[-1:] or ["its log may say more"])[0].strip()
+
+
 class RemoteJob:
     """One job of a run. client: of boto3, by the service's name."""
 
@@ -79,8 +86,8 @@ class RemoteJob:
         self.answer = self.sagemaker.describe_training_job(TrainingJobName=self.record.name)
         state = State.of(self.answer, self.run)
         if state.message.startswith(SET_UP):
-            said = next(reversed([line for _, line in self.log.all_lines() if "error" in line.lower()]), "see its log")
-            return replace(state, message=f"failed before train.py began: {said.strip()}")
+            said = telling([line for _, line in self.log.all_lines()])
+            return replace(state, message=f"failed before train.py began: {said}")
         return state
 
     def stop(self) -> None:
