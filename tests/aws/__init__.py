@@ -28,7 +28,6 @@ this computer does not allow namespaces (root on Linux with `unshare`):
                         the checkpoints' bucket; raises AssertionError for a job that is not on spot
     aws.logs(job)       all its lines of CloudWatch so far, by host: {"algo-1": […], …}
     aws.grace           seconds between SIGTERM and SIGKILL for a job that is stopped (SageMaker: 120)
-    aws.at_once         how many jobs run at a time; the others wait in the status `Starting`
 
 `aws.requests` (the module) makes requests without a launcher.
 

@@ -86,7 +86,7 @@ class Hosting:
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
         container = request["PrimaryContainer"]
-        self.aws._check_role(request["ExecutionRoleArn"])
+        self.aws.training.check_role(request["ExecutionRoleArn"])
         if "SAGEMAKER_PROGRAM" not in container["Environment"]:  # the toolkit would look for a script of its own
             raise RefusedError("ValidationException", "no SAGEMAKER_PROGRAM; the container would not find its code")
         bucket, _, key = container["ModelDataUrl"].removeprefix("s3://").partition("/")

@@ -11,6 +11,14 @@ STATUS = {"ThrottlingException": 400, "SlowDown": 503, "ExpiredToken": 400, "Int
 JSON_NAME = {"ExpiredToken": "ExpiredTokenException"}
 
 
+class RefusedError(Exception):
+    """A request that a service does not take: its code and message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 @dataclass
 class Fault:
     """What the next `times` requests of an operation are answered with."""

@@ -9,7 +9,7 @@ import pytest
 def aws(monkeypatch) -> "Iterator[LocalAws]":  # noqa: F821 - moto is loaded by the tests that use it alone
     """A fresh account of the local AWS, its environment in os.environ; skipped where there are no namespaces."""
     pytest.importorskip("moto", reason="the local AWS is moto: pip install -e '.[dev]'")
-    from aws.jobs import can_unshare
+    from aws.hosts import can_unshare
     from aws.server import LocalAws
 
     if why := can_unshare():

@@ -1,30 +1,21 @@
 """Training jobs of the local AWS: their life from `Starting` to their end, on the machines of `machine.py`.
 
-A double of what SageMaker does around a container: it lays out /opt/ml, fetches the channels, brings logs to
-CloudWatch and checkpoints to S3, reads metrics from the logs, packs what the container left, says how it ended.
+A double of what SageMaker does with a job, since none may be started from a test.
 """
 
 import contextlib
 import json
-import os
-import re
-import shutil
 import subprocess
-import sys
-import tarfile
 import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlparse
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-MACHINE = Path(__file__).with_name("machine.py")
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+from aws.hosts import Account, lay_out, start
+from aws.transfers import Transfers
+
 MESSAGES = {
     "Starting": "Starting the training job",
     "Downloading": "Downloading input data",
@@ -39,42 +30,23 @@ MESSAGES = {
 }
 POLL_SECONDS = 0.1
 SYNC_SECONDS = 1.0
-LINES_AT_ONCE = 1000
 
 
-class Account(Protocol):
-    """What a job needs of the local AWS that it runs in."""
-
-    grace: float
-    url: str
-    socket: Path
-    container_environment: dict[str, str]
-
-    def client(self, service: str) -> Any: ...
-
-
-@dataclass(eq=False)
 class TrainingJob:
     """One job. request: what CreateTrainingJob was given; arn: its own."""
 
-    account: Account
-    request: dict[str, Any]
-    arn: str
-    created: float = field(default_factory=time.time)
-    status: str = "InProgress"
-    transitions: list[dict[str, Any]] = field(default_factory=list)
-    failure: str | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)  # of each log that CloudWatch has
-    synced: dict[Path, tuple[int, int]] = field(default_factory=dict)  # what S3 has of the checkpoints
-    machines: subprocess.Popen | None = None
-    interrupted: bool = False
-    started: float | None = None
-    ended: float | None = None
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    tries: int = 0
-
-    def __post_init__(self) -> None:
+    def __init__(self, account: Account, request: dict[str, Any], arn: str) -> None:
+        self.account, self.request, self.arn = account, request, arn
+        self.transfers = Transfers(account, request)
+        self.created = time.time()
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.status = "InProgress"
+        self.failure: str | None = None
+        self.transitions: list[dict[str, Any]] = []
+        self.machines: subprocess.Popen | None = None
+        self.interrupted = False
+        self.lock = threading.RLock()
         self.pass_to("Starting")
 
     @property
@@ -106,10 +78,10 @@ class TrainingJob:
                 "SecondaryStatusTransitions": [dict(one) for one in self.transitions],
                 "CreationTime": self.created,
                 "LastModifiedTime": self.transitions[-1]["StartTime"],
-                "ModelArtifacts": {"S3ModelArtifacts": f"{self.output}/model.tar.gz"},
+                "ModelArtifacts": {"S3ModelArtifacts": f"{self.transfers.output}/model.tar.gz"},
                 "FinalMetricDataList": [
                     {"MetricName": name, "Value": value, "Timestamp": self.transitions[-1]["StartTime"]}
-                    for name, value in self.metrics.items()
+                    for name, value in self.transfers.metrics.items()
                 ],
             }
             if self.started:
@@ -163,24 +135,21 @@ class TrainingJob:
             if self.status == "Stopping":
                 return self._end("Stopped")
             self.pass_to("Downloading")
-        hosts = {
-            f"algo-{n + 1}": folder / f"algo-{n + 1}" for n in range(self.request["ResourceConfig"]["InstanceCount"])
-        }
+        count = self.request["ResourceConfig"]["InstanceCount"]
+        hosts = {host: folder / host for host in (f"algo-{number + 1}" for number in range(count))}
         for host, place in hosts.items():
-            self._lay_out(host, list(hosts), place)
-        fetched = [path for place in hosts.values() for path in files_of(place / "ml" / "checkpoints")]
+            lay_out(self.request, host, list(hosts), place)
+        self.transfers.bring_inputs(hosts)
         with self.lock:
             if self.status == "Stopping":
                 return self._end("Stopped")
-            self.interrupted, self.lines = False, {}
-            self.synced = {path: mark_of(path) for path in fetched}
-            self.tries += 1
+            self.interrupted = False
             self.started = self.started or time.time()
             self.pass_to("Training")
-            self.machines = self._start(hosts, folder)
+            self.machines = start(self.account, self.request, self.arn, hosts, folder)
         codes, exceeded = self._watch(hosts)
-        self._bring_logs(hosts)
-        self._bring_checkpoints(hosts)
+        self.transfers.bring_logs(hosts)
+        self.transfers.bring_checkpoints(hosts)
         with self.lock:
             self.machines = None
             if self.interrupted and self.status != "Stopping":
@@ -189,7 +158,7 @@ class TrainingJob:
                 return None
             self.pass_to("Uploading")
         completed = all(codes.get(host) == 0 for host in hosts)
-        self._bring_output(hosts, completed)
+        self.transfers.bring_output(hosts, model=completed or self.status == "Stopping")
         if self.status == "Stopping":
             return self._end("Stopped")
         if exceeded:
@@ -201,104 +170,6 @@ class TrainingJob:
             self.ended = time.time()
             self.status, self.failure = status, failure
             self.pass_to(secondary or status)
-
-    def _lay_out(self, host: str, hosts: list[str], place: Path) -> None:
-        """What the container finds: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html."""
-        ml = place / "ml"
-        for name in ("input/config", "input/data", "model", "output/data", "checkpoints"):
-            (ml / name).mkdir(parents=True)
-        (place / "stage").mkdir()
-        (place / "hosts").write_text(f"127.0.0.1 localhost {' '.join(hosts)}\n")
-        channels = {}
-        for channel in self.request.get("InputDataConfig") or []:
-            source = channel["DataSource"]["S3DataSource"]
-            self._fetch(source["S3Uri"], ml / "input" / "data" / channel["ChannelName"])
-            channels[channel["ChannelName"]] = {
-                "TrainingInputMode": channel.get("InputMode")
-                or self.request["AlgorithmSpecification"]["TrainingInputMode"],
-                "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
-                "RecordWrapperType": "None",
-            }
-        if checkpoints := self.request.get("CheckpointConfig"):
-            self._fetch(checkpoints["S3Uri"], ml / "checkpoints")
-        instance = self.request["ResourceConfig"]["InstanceType"]
-        resources = {
-            "current_host": host,
-            "current_instance_type": instance,
-            "current_group_name": "homogeneousCluster",
-            "hosts": hosts,
-            "instance_groups": [
-                {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": hosts}
-            ],
-            "network_interface_name": "lo",
-        }
-        written = {
-            "hyperparameters": self.request.get("HyperParameters") or {},
-            "inputdataconfig": channels,
-            "resourceconfig": resources,
-        }
-        for name, content in written.items():
-            (ml / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
-
-    def _fetch(self, uri: str, into: Path) -> None:
-        """Every object under a prefix, by its name from there on; of an object that is named itself, its last part."""
-        store, place = self.account.client("s3"), urlparse(uri)
-        prefix = place.path.lstrip("/")
-        into.mkdir(parents=True, exist_ok=True)
-        pages = store.get_paginator("list_objects_v2").paginate(Bucket=place.netloc, Prefix=prefix)
-        for key in (entry["Key"] for page in pages for entry in page.get("Contents", [])):
-            if not key.endswith("/"):
-                path = into / (key[len(prefix) :].lstrip("/") or key.rpartition("/")[2])
-                path.parent.mkdir(parents=True, exist_ok=True)
-                store.download_file(place.netloc, key, str(path))
-
-    def _start(self, hosts: dict[str, Path], folder: Path) -> subprocess.Popen:
-        algorithm = self.request["AlgorithmSpecification"]
-        # without an entry point a request means what its image runs: in Amazon's, sagemaker-training's `train`
-        command = [*algorithm.get("ContainerEntrypoint", ["train"]), *algorithm.get("ContainerArguments", [])]
-        isolated = self.request.get("EnableNetworkIsolation", False)
-        environment = {
-            **self.account.container_environment,
-            "TRAINING_JOB_NAME": self.name,
-            "TRAINING_JOB_ARN": self.arn,
-            **(self.request.get("Environment") or {}),
-        }
-        description = {
-            "hosts": {host: str(place) for host, place in hosts.items()},
-            "command": command,
-            "environment": environment,
-            "grace": self.account.grace,
-            "read_only": [
-                f"input/data/{channel['ChannelName']}"
-                for channel in self.request.get("InputDataConfig") or []
-                if channel.get("InputMode") == "FastFile"
-            ],
-            "hidden": hidden_folders(),
-            "kept": kept_folders(),
-            "endpoint": None
-            if isolated
-            else {"port": urlparse(self.account.url).port, "socket": str(self.account.socket)},
-        }
-        path = folder / "job.json"
-        path.write_text(json.dumps(description))
-        return subprocess.Popen(
-            [
-                "unshare",
-                "--net",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--mount-proc",
-                sys.executable,
-                str(MACHINE),
-                str(path),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            cwd="/",
-        )
 
     def _tell(self, word: str) -> None:
         if self.machines is not None and self.machines.stdin is not None:
@@ -312,9 +183,9 @@ class TrainingJob:
         most = self.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         started, synced, exceeded = time.monotonic(), time.monotonic(), False
         while self.machines.poll() is None:
-            self._bring_logs(hosts)
+            self.transfers.bring_logs(hosts)
             if time.monotonic() - synced > SYNC_SECONDS:
-                self._bring_checkpoints(hosts)
+                self.transfers.bring_checkpoints(hosts)
                 synced = time.monotonic()
             if not exceeded and time.monotonic() - started > most:
                 exceeded = True
@@ -327,69 +198,6 @@ class TrainingJob:
             self.machines.stdin.close()
         return codes, exceeded
 
-    def _bring_logs(self, hosts: dict[str, Path]) -> None:
-        """New lines of each host to CloudWatch, as SageMaker names its streams, and what they say of metrics."""
-        logs = self.account.client("logs")
-        for host, place in hosts.items():
-            if not (place / "log").exists():
-                continue
-            whole = (place / "log").read_bytes()
-            lines = whole[: whole.rfind(b"\n") + 1].decode(errors="replace").splitlines()
-            seen = self.lines.get(host, 0)
-            stream = f"{self.name}/{host}-{int(self.created)}" + (f"-{self.tries}" if self.tries > 1 else "")
-            if host not in self.lines:
-                with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
-                    logs.create_log_group(logGroupName=LOG_GROUP)
-                logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
-            self.lines[host] = len(lines)
-            new = lines[seen:]
-            for start in range(0, len(new), LINES_AT_ONCE):
-                now = int(time.time() * 1000)
-                events = [{"timestamp": now, "message": line or " "} for line in new[start : start + LINES_AT_ONCE]]
-                logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=events)
-            for definition in self.request["AlgorithmSpecification"].get("MetricDefinitions") or []:
-                for line in new:
-                    if found := re.search(definition["Regex"], line):
-                        self.metrics[definition["Name"]] = float(found[1])
-
-    def _bring_checkpoints(self, hosts: dict[str, Path]) -> None:
-        """What has changed in /opt/ml/checkpoints to S3, from each host to the same place, as SageMaker does."""
-        if not (config := self.request.get("CheckpointConfig")):
-            return
-        store, place = self.account.client("s3"), urlparse(config["S3Uri"])
-        prefix = place.path.strip("/")
-        for folder in (one / "ml" / "checkpoints" for one in hosts.values()):
-            for path in files_of(folder):
-                with contextlib.suppress(FileNotFoundError):
-                    if self.synced.get(path) != (mark := mark_of(path)):
-                        key = f"{prefix}/{path.relative_to(folder)}"
-                        store.put_object(Bucket=place.netloc, Key=key, Body=path.read_bytes())
-                        self.synced[path] = mark
-
-    @property
-    def output(self) -> str:
-        return f"{self.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
-
-    def _bring_output(self, hosts: dict[str, Path], completed: bool) -> None:
-        """model.tar.gz of a job that did not fail, output.tar.gz of any; hosts' folders are laid over each other."""
-        place = urlparse(self.output)
-        wanted = {"output": "output/data"} | ({"model": "model"} if completed or self.status == "Stopping" else {})
-        for name, inside in wanted.items():
-            found = {
-                path.relative_to(one / "ml" / inside): path
-                for one in hosts.values()
-                for path in files_of(one / "ml" / inside)
-            }
-            if not found and name == "output":
-                continue
-            with tempfile.TemporaryFile() as file:
-                with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
-                    for relative, path in sorted(found.items()):
-                        archive.add(path, arcname=str(relative))
-                file.seek(0)
-                key = f"{place.path.strip('/')}/{name}.tar.gz"
-                self.account.client("s3").put_object(Bucket=place.netloc, Key=key, Body=file.read())
-
 
 def reason(hosts: dict[str, Path], codes: dict[str, int]) -> str:
     """FailureReason: what the first host that failed left in /opt/ml/output/failure, at most 1,024 characters."""
@@ -399,44 +207,3 @@ def reason(hosts: dict[str, Path], codes: dict[str, int]) -> str:
         if path.is_file():
             return f"AlgorithmError: {path.read_text(errors='replace')}, exit code: {codes.get(host)}"[:1024]
     return f"AlgorithmError: , exit code: {codes.get(failed) if failed else None}"
-
-
-def files_of(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            yield path
-
-
-def mark_of(path: Path) -> tuple[int, int]:
-    """What differs between two states of a file."""
-    state = path.stat()
-    return state.st_mtime_ns, state.st_size
-
-
-def hidden_folders() -> list[str]:
-    """Folders of this computer that no container sees: this checkout and where files are for a while; those last."""
-    places = [ROOT, Path("/tmp"), Path(tempfile.gettempdir()).resolve()]
-    outer = [one for one in places if not any(one != other and one.is_relative_to(other) for other in places)]
-    return [str(one) for one in dict.fromkeys(outer)]
-
-
-def kept_folders() -> list[str]:
-    """What of those a container does see: the environments of Python, in place of its image."""
-    servers = ROOT / ".servers"
-    candidates = {Path(sys.prefix), Path(sys.base_prefix), servers.resolve()}
-    return sorted(str(path) for path in candidates if path.is_dir())
-
-
-def container_path() -> str:
-    """The PATH of a container: this environment, then Amazon's toolkit where it is installed."""
-    toolkit = ROOT / ".servers" / "training" / "bin"
-    return os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin", str(toolkit)])
-
-
-def can_unshare() -> str | None:
-    """Why jobs cannot run here, None where they can."""
-    if not sys.platform.startswith("linux") or shutil.which("unshare") is None:
-        return "the local AWS runs jobs in namespaces of Linux, with `unshare`; there is none here"
-    words = ["unshare", "--net", "--pid", "--fork", "--mount", "--uts", "--mount-proc", "true"]
-    tried = subprocess.run(words, capture_output=True, text=True, check=False)
-    return None if tried.returncode == 0 else f"the local AWS needs namespaces: {tried.stderr.strip()}"

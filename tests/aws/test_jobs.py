@@ -8,7 +8,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from aws.jobs import can_unshare
+from aws.hosts import can_unshare
 from aws.requests import ENTRY, ROOT, job, objects, on_spot, unpacked
 
 pytestmark = pytest.mark.serial
