@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from aws.containers import Container
-from aws.server import ACCOUNT, REGION, LocalAws, RefusedError
+from aws.faults import RefusedError
+from aws.server import LocalAws
+from aws.training import ACCOUNT, REGION
 
 NO_MACHINES = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
 KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
@@ -94,6 +96,13 @@ class Hosting:
         if not found or (container.get("Mode") == "MultiModel") != key.endswith("/"):
             raise RefusedError("ValidationException", f"Could not find model data at {container['ModelDataUrl']}.")
         return self._keep("Model", request)
+
+    def _check_role(self, arn: str) -> None:
+        iam = self.aws.client("iam")
+        try:
+            iam.get_role(RoleName=arn.rpartition("/")[2])
+        except iam.exceptions.NoSuchEntityException:
+            raise RefusedError("ValidationException", f"Could not assume role {arn}.") from None
 
     def _create_configuration(self, request: dict[str, Any]) -> dict[str, Any]:
         (variant,) = request["ProductionVariants"]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def hosting(aws) -> "Iterator[Hosting]":
+def hosting(aws, monkeypatch) -> "Iterator[Hosting]":
     """Endpoints of the local AWS. When it ends, no process of a container is left."""
     from aws.endpoints import Hosting
 
@@ -32,6 +32,7 @@ def hosting(aws) -> "Iterator[Hosting]":
         python_of("sagemaker")
     except InputError as error:
         pytest.skip(str(error))
+    monkeypatch.setattr("okkhor.serving.neighbors.START_SECONDS", 300)  # on a computer that is busy
     found = Hosting(aws)
     yield found
     found.close()
@@ -45,7 +46,7 @@ def typed(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
     def run(*words: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, str(ROOT / words[0]), *words[1:]],
-            capture_output=True, text=True, timeout=300, env={**os.environ, **environment}, cwd=tmp_path,
+            capture_output=True, text=True, timeout=600, env={**os.environ, **environment}, cwd=tmp_path,
         )  # fmt: skip
 
     return run
