@@ -157,29 +157,42 @@ RANK_OF_HOST=$(( ${CURRENT_HOST#algo-} - 1 ))
 """
 
 
+@pytest.fixture
+def two_hosts(aws, synthetic_dir, compose, tmp_path):
+    """two_hosts(name, option, …) -> a job on spot with two hosts that train a run together; its run is x/1."""
+
+    def start(name, *options):
+        config = compose(*options, "trainer.devices=1", "trainer.num_nodes=2", "name=x")
+        heads = Heads.from_config(config.data.heads)
+        packed = competition_store(str(synthetic_dir), heads, size=tuple(config.data.raw_size)).path
+        config.data.dir = "/elsewhere"
+        run = Run.create(tmp_path / "made", "x")
+        run.write_config(config)
+        store = aws.client("s3")
+        store.upload_file(str(run.path / "config.yaml"), aws.bucket, "run/config.yaml")
+        for path in (path for path in packed.rglob("*") if path.is_file()):
+            store.upload_file(str(path), aws.bucket, f"store/{path.relative_to(packed)}")
+        start = (
+            f"exec {contract.ENTRY} torchrun --nnodes=2 --node_rank=$RANK_OF_HOST --master_addr=algo-1 "
+            f"--master_port=7777 --nproc_per_node=1 train.py resume={OKKHOR} launcher=local "
+            "data.store=/opt/ml/input/data/store"
+        )
+        channels = {"code": send_source(aws), "run": "run", "store": "store"}
+        return job(aws, name, IN_JOB + start, instances=2, channels=channels, **on_spot(aws, "kept"))
+
+    return start
+
+
+OPTIONS = ("trainer=ddp_sim", "callbacks=default", "callbacks.report=false")
+
+
 @pytest.mark.slow
 @pytest.mark.serial
 def test_two_hosts_on_spot_that_are_taken_away_end_with_the_weights_of_a_run_that_was_not(
-    aws, command, tiny, synthetic_dir, compose, tmp_path
+    aws, two_hosts, command, tiny, tmp_path
 ):
     """Also: the bundle is the model, and the metrics are those of two processes on one machine."""
-    options = ["trainer=ddp_sim", "trainer.max_epochs=4", "callbacks=default", "callbacks.report=false"]
-    config = compose(*options, "export=onnx", "trainer.devices=1", "trainer.num_nodes=2", "name=x")
-    heads = Heads.from_config(config.data.heads)
-    packed = competition_store(str(synthetic_dir), heads, size=tuple(config.data.raw_size)).path
-    config.data.dir = "/elsewhere"
-    run = Run.create(tmp_path / "made", "x")
-    run.write_config(config)
-    store = aws.client("s3")
-    store.upload_file(str(run.path / "config.yaml"), aws.bucket, "run/config.yaml")
-    for path in (path for path in packed.rglob("*") if path.is_file()):
-        store.upload_file(str(path), aws.bucket, f"store/{path.relative_to(packed)}")
-    start = (
-        f"exec {contract.ENTRY} torchrun --nnodes=2 --node_rank=$RANK_OF_HOST --master_addr=algo-1 --master_port=7777 "
-        f"--nproc_per_node=1 train.py resume={OKKHOR} launcher=local data.store=/opt/ml/input/data/store"
-    )
-    channels = {"code": send_source(aws), "run": "run", "store": "store"}
-    job(aws, "spot", IN_JOB + start, instances=2, channels=channels, **on_spot(aws, "kept"))
+    two_hosts("spot", *OPTIONS, "trainer.max_epochs=4", "export=onnx")
     aws.until("spot", "Training", "epoch 2/4")
     aws.interrupt("spot")
     told = aws.wait("spot")
@@ -193,7 +206,7 @@ def test_two_hosts_on_spot_that_are_taken_away_end_with_the_weights_of_a_run_tha
     lines = [line for line in aws.logs("spot")["algo-1"] if line.startswith("epoch ")]
     assert len(lines) in (4, 5), lines  # it went on with what was kept, and did not begin anew
 
-    done = command("train.py", *tiny, *options, "trainer.devices=2")
+    done = command("train.py", *tiny, *OPTIONS, "trainer.max_epochs=4", "trainer.devices=2", timeout=1200)
     assert done.returncode == 0, done.stderr
     wanted = Run.newest(tmp_path / "runs")
     assert json.loads(found["metrics.json"])["val/score"] == wanted.metrics()["val/score"]
@@ -202,3 +215,17 @@ def test_two_hosts_on_spot_that_are_taken_away_end_with_the_weights_of_a_run_tha
     theirs = torch.load(wanted.last, weights_only=True)["state_dict"]
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.slow
+@pytest.mark.serial
+def test_two_hosts_that_are_stopped_save_together(aws, two_hosts):
+    aws.grace = 300
+    two_hosts("stop", *OPTIONS, "trainer.max_epochs=900")
+    aws.until("stop", "Training", "epoch 2/900")
+    aws.session.client("sagemaker").stop_training_job(TrainingJobName="stop")
+    assert aws.wait("stop")["TrainingJobStatus"] == "Stopped"
+    found = unpacked(aws, "stop")
+    assert "checkpoints/last.ckpt" in found
+    assert "metrics.json" not in found
+    assert any("go on with: python train.py resume=" in line for line in aws.logs("stop")["algo-1"])
