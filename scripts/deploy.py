@@ -144,6 +144,7 @@ def _print_requests(arguments: argparse.Namespace, wanted: "Wanted") -> None:
 def _talk_to_aws(arguments: argparse.Namespace, wanted: "Wanted") -> None:
     from okkhor.aws.calling import one_line, open_session
     from okkhor.serving.sagemaker import endpoint, existing
+    from okkhor.serving.sagemaker.image import untried
     from okkhor.serving.sagemaker.wanted import INSTANCE_TYPE
 
     session = open_session(arguments.region)
@@ -168,6 +169,8 @@ def _talk_to_aws(arguments: argparse.Namespace, wanted: "Wanted") -> None:
             placed = replace(placed, store=there.store, archive=endpoint.archive_of(there.store, placed.stamp, mode))
         with tempfile.TemporaryDirectory(prefix="okkhor-deploy-") as scratch:
             _check_format(arguments, placed, mode)
+            if note := untried(placed.image, mode):
+                _say(note)
             archives = _archives(arguments, mode, Path(scratch))
             endpoint.deploy(session, placed, mode, there, archives, say=_say)
     how = {"async": " --async", "multi-model": f" --model {next(iter(archives))}"}.get(mode, "")

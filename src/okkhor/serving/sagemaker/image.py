@@ -34,6 +34,16 @@ def image_for(region: str, instance_type: str | None) -> str:
         raise InputError(f"--instance-type={kind}: {error}; or name an --image") from error
 
 
+def untried(image: str, mode: str) -> str | None:
+    """What nobody has seen work, to be said before it is paid for."""
+    if mode != "multi-model" or AMAZONS not in image:
+        return None
+    return (
+        f"note: whether Amazon's image (PyTorch {PYTORCH}, nothing installed) loads what this PyTorch wrote was "
+        "not tried; an --image made of infra/docker/sagemaker.Dockerfile has what archives ask for"
+    )
+
+
 def check_format(format: str, image: str, *, mode: str, isolated: bool) -> None:
     """Raise InputError for a format that the containers of an endpoint could not load."""
     if AMAZONS not in image:
