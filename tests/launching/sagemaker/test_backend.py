@@ -32,7 +32,7 @@ def save(*_):
     record("saved")
     sys.exit(130)
 signal.signal(signal.SIGTERM, save)
-print("up", flush=True)
+print("at work", flush=True)
 if not last.exists():
     time.sleep(60)
 (run / "metrics.json").write_text(json.dumps({"objective": 0.5}))
@@ -223,7 +223,7 @@ def test_a_stopped_job_has_saved_and_the_next_one_goes_on_from_there(aws, source
     source(GOES_ON)
     made, chosen = run(), place()
     name = chosen.submit(made)
-    aws.until(name, "Training", "up")
+    aws.until(name, "Training", "at work")
     chosen.stop(name)
     until(lambda: chosen.status(name).ended)
     assert chosen.status(name) is Status.STOPPED
@@ -237,11 +237,11 @@ def test_a_stopped_job_has_saved_and_the_next_one_goes_on_from_there(aws, source
 
 def test_a_second_stop_is_not_waited_for(aws, source, place, run):
     source(
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('at work', flush=True); time.sleep(60)"
     )
     chosen, aws.grace = place(), 2
     name = chosen.submit(run())
-    aws.until(name, "Training", "up")
+    aws.until(name, "Training", "at work")
     chosen.stop(name)
     chosen.stop(name)
     assert chosen.status(name) is Status.STOPPED
@@ -251,15 +251,13 @@ def test_a_second_stop_is_not_waited_for(aws, source, place, run):
 
 
 def test_jobs_that_are_not_waited_for_are_found_again(aws, source, place, run, capsys):
-    source(SLOW)
+    source(DONE)
     made, other = run(), run()
     outcomes = run_jobs(place(wait=False), [Job(0, [], made), Job(1, [], other)])
     assert [outcome.status for outcome in outcomes] == [Status.LEFT, Status.LEFT]
     assert f"python scripts/sagemaker.py collect {made.path}" in capsys.readouterr().out
     assert {found.run for found in later.find_jobs(later.runs_in(str(made.path.parent)))} == {made, other}
-    (found,) = later.find_jobs(later.runs_in(str(made.path)))
-    assert later.collect(found).endswith("brought back as far as it is")
-    aws.wait(found.job.record.name)
+    aws.wait(read_records(made)[-1].name)
     (found,) = later.find_jobs(later.runs_in(str(made.path)))
     assert any("words" in line for line in later.log_lines(found))
     assert later.collect(found) == "done, objective 0.5000"
@@ -300,7 +298,9 @@ def test_ctrl_c_leaves_jobs_where_the_person_wants_that(aws, source, place, run,
     assert [outcome.status for outcome in outcomes] == [Status.LEFT]
     (found,) = later.find_jobs(later.runs_in(str(made.path)))
     assert not found.state.status.ended
-    aws.until(found.job.record.name, "Training", "up")
+    aws.until(found.job.record.name, "Training", "at work")
+    (found,) = later.find_jobs(later.runs_in(str(made.path)))
+    assert later.collect(found) == "running, brought back as far as it is"
     assert "asked to save and stop" in later.stop(found)
     aws.wait(found.job.record.name)
     (found,) = later.find_jobs(later.runs_in(str(made.path)))
