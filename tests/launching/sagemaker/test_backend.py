@@ -237,7 +237,8 @@ def test_a_stopped_job_has_saved_and_the_next_one_goes_on_from_there(aws, source
 
 def test_a_second_stop_is_not_waited_for(aws, source, place, run):
     source(
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('at work', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('at work', flush=True); time.sleep(60)"
     )
     chosen, aws.grace = place(), 2
     name = chosen.submit(run())

@@ -1,5 +1,6 @@
 """`launcher=sagemaker`: a training job for each run; its run directory comes back as if it had run here."""
 
+import copy
 import json
 import os
 import signal
@@ -112,12 +113,13 @@ class SageMakerBackend(Options, Backend):
         storage = Storage(self.account.client("s3"), self.output_key)
         plan = plan_job(self.account, run, config, self._source(config, storage), tuple(self.passed_on))
         check_request(request(self, self.account, plan))
-        config.trainer.num_nodes = self.hosts(config)
+        sent = copy.deepcopy(config)  # as the job has it; the run's own stays as it was typed
+        sent.trainer.num_nodes = self.hosts(config)
         if (other := plan.init_from) is not None:
             files = [other.path / "config.yaml", other.checkpoint()]
             storage.send((path, plan.init_files + path.relative_to(other.path).as_posix()) for path in files)
-            config.model.init_from = contract.channel(contract.INIT_CHANNEL)
-        storage.put(OmegaConf.to_yaml(config).encode(), plan.run_files + "config.yaml")
+            sent.model.init_from = contract.channel(contract.INIT_CHANNEL)
+        storage.put(OmegaConf.to_yaml(sent).encode(), plan.run_files + "config.yaml")
         command = os.environ.get(COMMAND) or typed_command()
         storage.put(command.encode(), plan.run_files + contract.COMMAND_FILE)
         folder = "/".join((plan.checkpoints, "runs", *run_parts(run)))
