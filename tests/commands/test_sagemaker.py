@@ -181,7 +181,7 @@ def test_a_sweep_goes_on_when_a_job_is_interrupted_and_others_fail(aws, typed, p
     assert len(curve[0]) == len(curve[1])
 
 
-ALONE = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_REGION"), "")
+ALONE = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"), "")
 ALONE |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/dev/null")
 ALONE |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}  # nobody answers there
 DATA = "launcher.data=s3://b/store"
@@ -231,4 +231,4 @@ def test_what_cannot_be_is_said_in_one_line_and_makes_nothing(command, words, tm
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(said)
-    assert not (tmp_path / "runs").exists()
+    assert not runs(tmp_path)
