@@ -70,7 +70,7 @@ VIEWS: Check = (
     lambda v: isinstance(v, ListConfig) and all(isinstance(x, ListConfig) and is_view(list(x)) for x in v),
     f"a list of {VIEW}",
 )
-PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
+PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
 
 CHECKS: dict[str, Check] = {
     "name": FOLDER_NAME,
@@ -136,7 +136,7 @@ CHECKS: dict[str, Check] = {
     "trainer.opt_level": choice("O0", "O1", "O2"),
     "trainer.precision": (
         lambda v: v in PRECISIONS,
-        "one of 32-true, 16-mixed, bf16-mixed, 16-true, bf16-true, 64-true",
+        "one of auto, 32-true, 16-mixed, bf16-mixed, 16-true, bf16-true, 64-true",
     ),
     "launcher.n_jobs": integer(1),
     "launcher.minutes": integer(1),
