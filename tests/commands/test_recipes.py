@@ -8,7 +8,12 @@ import pytest
 from okkhor.runs import Run
 
 RECIPES = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "configs" / "experiment").glob("*.yaml"))
-TWO_STEPS = ("trainer.max_epochs=1", "+trainer.limit_train_batches=2", "+trainer.limit_val_batches=2")
+TWO_STEPS = (
+    "trainer.max_epochs=1",
+    "trainer.check_val_every_n_epoch=1",
+    "+trainer.limit_train_batches=2",
+    "+trainer.limit_val_batches=2",
+)
 HERE = ("trainer=cpu", "model.pretrained=false", "data.batch_size=8", "data.workers=0", "callbacks.report=false")
 
 
