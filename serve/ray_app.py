@@ -180,6 +180,8 @@ def _join(address: str | None) -> Any:
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_SERVE_ENABLE_TASK_EVENTS"] = "0"
+    # of five seconds by default, after which Ray starts its proxy anew, without end on a busy machine
+    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")
     if address is None and "RAY_AUTH_MODE" not in os.environ:
         # a token of this Ray's own, in place of one in the home folder; Ray reads it when it is imported
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}

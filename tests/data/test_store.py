@@ -316,6 +316,6 @@ def test_memory_does_not_grow_with_the_rows(written, rows, size):
         data = written(rows=(count,), size=size, name=f"data{k}")
         command = [sys.executable, "-c", MEASURE, str(data.folder), *map(str, size)]
         peaks.append(int(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
-    added = 3 * rows * size[0] * size[1] / 1024  # KiB of images; the allocators of several threads differ by less than half
+    added = 3 * rows * size[0] * size[1] / 1024  # KiB of images; allocators of threads differ by less than half of it
     assert peaks[1] - peaks[0] < added / 2, peaks
     assert peaks[1] < 1_000_000, peaks

@@ -134,21 +134,22 @@ def test_the_score_of_an_epoch_is_said_once(jobs, capsys):
 
 
 @pytest.fixture
-def ignored():
-    """Has signals ignored, as nohup does and as a script's shell does to what it starts in the background."""
+def received():
+    """received(number, how): how a signal comes in, SIG_IGN as under nohup and in what a script's shell starts in the
+    background, SIG_DFL as in a terminal, whatever these tests themselves were started from."""
     before = {}
 
-    def ignore(number):
-        before[number] = signal.signal(number, signal.SIG_IGN)
+    def receive(number, how):
+        before[number] = signal.signal(number, how)
 
-    yield ignore
+    yield receive
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
 @pytest.mark.serial
-def test_under_nohup_a_closed_terminal_stops_no_job(jobs, ignored):
-    ignored(signal.SIGHUP)
+def test_under_nohup_a_closed_terminal_stops_no_job(jobs, received):
+    received(signal.SIGHUP, signal.SIG_IGN)
 
     class Closing(Memory):
         def submit(self, run):
@@ -160,9 +161,8 @@ def test_under_nohup_a_closed_terminal_stops_no_job(jobs, ignored):
 
 @pytest.mark.serial
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_stops_every_job_and_waits_for_it(jobs, number, ignored):
-    if number == signal.SIGINT:
-        ignored(number)
+def test_an_interrupt_stops_every_job_and_waits_for_it(jobs, number, received):
+    received(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
     place, before = Memory(at_once=3, forever=("0", "1", "2")), signal.getsignal(signal.SIGTERM)
 
     def interrupt():

@@ -180,7 +180,7 @@ class EpochLines(Callback):
             if name.startswith(f"{by}recall_")
         )
         score = f"{by}score {metrics[f'{by}score']:.4f} ({recalls})" if f"{by}score" in metrics else "not validated"
-        of = "val/loss" if by == "val/" else "train/loss_step"
+        of = "val/loss" if by == "val/" and "val/loss" in metrics else "train/loss_step"
         loss = metrics.get(of, float("nan"))
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {of} {loss:.3f}"

@@ -21,6 +21,7 @@ from okkhor.training.callbacks import build_callbacks
 from okkhor.training.decision import MOST_IMAGES, fit_powers, remark, write_powers
 from okkhor.training.initial import initialize
 from okkhor.training.loggers import build_loggers, finish, log_pictures
+from okkhor.training.memory import keep_freed_memory
 from okkhor.training.pretraining import read_by_neighbors, score_by_neighbors
 from okkhor.training.scoring import read, readings, score
 from okkhor.training.trainers import as_trained, build_trainer
@@ -35,6 +36,7 @@ def fit(run: Run, config: DictConfig) -> float:
     """
     started = time.monotonic()
     quiet()
+    keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
     resumed = run.last if run.last.is_file() else None
     loggers = build_loggers(run, config.logger, torch_step(run) if resumed else None)

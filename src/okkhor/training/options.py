@@ -75,7 +75,7 @@ EXPORTS: Check = (
     lambda v: v in FORMATS or (isinstance(v, ListConfig) and len(v) > 0 and all(x in FORMATS for x in v)),
     f"one or a list of {', '.join(FORMATS)}",
 )
-PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
+PRECISIONS = ("auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true", "32", "64", 32, 64)
 
 CHECKS: dict[str, Check] = {
     "name": FOLDER_NAME,
@@ -142,7 +142,7 @@ CHECKS: dict[str, Check] = {
     "trainer.opt_level": choice("O0", "O1", "O2"),
     "trainer.precision": (
         lambda v: v in PRECISIONS,
-        "one of 32-true, 16-mixed, bf16-mixed, 16-true, bf16-true, 64-true",
+        "one of auto, 32-true, 16-mixed, bf16-mixed, 16-true, bf16-true, 64-true",
     ),
     "launcher.n_jobs": integer(1),
     "launcher.minutes": integer(1),

@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import Logger
 from okkhor.build import build
 from okkhor.errors import InputError
 from okkhor.training.apex import PRECISION, check_apex, with_apex
+from okkhor.training.precision import fitting_precision
 from okkhor.training.scaling import scaled
 from okkhor.training.smddp import check_smddp
 
@@ -48,6 +49,8 @@ def build_trainer(
     node = OmegaConf.masked_copy(config.trainer, [key for key in config.trainer if key not in OURS])
     if "opt_level" in config.trainer:
         node.precision = PRECISION[config.trainer.opt_level]
+    elif node.precision == "auto":
+        node.precision, _ = fitting_precision(node.accelerator)
     return build(
         node,
         "trainer",
@@ -68,6 +71,9 @@ def as_trained(config: DictConfig, processes: int) -> tuple[DictConfig, list[str
     if "opt_level" in config.trainer:
         config, line = with_apex(config)
         lines.append(line)
+    elif config.trainer.precision == "auto":
+        precision, why = fitting_precision(config.trainer.accelerator)
+        lines.append(f"trainer.precision=auto: {precision}, {why}")
     config, line = scaled(config, processes)
     if processes > 1 or config.trainer.get("scale_lr", "none") != "none":
         lines.append(line)
