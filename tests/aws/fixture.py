@@ -1,5 +1,6 @@
-"""The fixture `aws`: see the package's page."""
+"""The fixtures `aws` and `hosting`: see the package's page."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -21,3 +22,23 @@ def aws(monkeypatch) -> "Iterator[LocalAws]":  # noqa: F821 - moto is loaded by 
         monkeypatch.setenv(name, value)
     yield made
     made.close()
+
+
+@pytest.fixture
+def hosting(aws, monkeypatch) -> "Iterator[Hosting]":  # noqa: F821 - as above
+    """Endpoints of the local AWS. When it ends, no process of a container is left."""
+    from aws.endpoints import Hosting
+    from okkhor.errors import InputError
+    from okkhor.serving.neighbors import family, python_of
+
+    if shutil.which("java") is None:
+        pytest.skip("needs Java: make setup-system")
+    try:
+        python_of("sagemaker")
+    except InputError as error:
+        pytest.skip(str(error))
+    monkeypatch.setattr("okkhor.serving.neighbors.START_SECONDS", 300)  # on a computer that is busy
+    found = Hosting(aws)
+    yield found
+    found.close()
+    assert not [process for container in found.containers for process in family(container.folder)]

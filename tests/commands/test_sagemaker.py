@@ -9,15 +9,19 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
 
-from okkhor.data.store import competition_store
+from okkhor.data.store import Store, competition_store
+from okkhor.data.upload import upload_store
 from okkhor.heads import Heads
 from okkhor.launching.sagemaker.record import read_records
 from okkhor.runs import Run
+from okkhor.serving.predictor import Predictor
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,10 +42,7 @@ def packed(synthetic_dir):
 @pytest.fixture
 def place(aws, packed):
     """The words of a job on the local AWS, where the packed store lies in the bucket."""
-    s3 = aws.client("s3")
-    for path in packed.rglob("*"):
-        if path.is_file():
-            s3.upload_file(str(path), aws.bucket, f"data/{path.relative_to(packed)}")
+    upload_store(Store.open(packed), f"s3://{aws.bucket}/data", progress=False)
     return [
         "launcher=sagemaker",
         f"launcher.role={aws.role}",
@@ -138,6 +139,27 @@ def test_two_hosts_give_what_two_processes_give(command, aws, place, words, pack
     assert shown.returncode == 0, shown.stderr
     (sent,) = [request for operation, request in aws.requests if operation == "CreateTrainingJob"]
     assert nameless(json.loads(shown.stdout)) == nameless(sent)
+
+
+@pytest.mark.slow
+def test_the_same_line_trains_goes_online_answers_and_leaves_nothing(command, aws, hosting, place, words, tmp_path):
+    done = command("train.py", *words, *place, "export=onnx")
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(tmp_path)
+    bundle = run.path / "bundle"
+    image = tmp_path / "letter.png"
+    cv2.imwrite(str(image), cv2.circle(np.full((137, 236), 250, np.uint8), (118, 68), 40, 15, 6))
+    target = ("scripts/deploy.py", "--target", "sagemaker")
+    made = command(*target, str(run.path), "--role", aws.role, "--bucket", aws.bucket, timeout=600)
+    assert made.returncode == 0, made.stderr
+    asked = command("scripts/invoke.py", str(image), "--endpoint", "okkhor", "--json", "--timeout", "200")
+    assert asked.returncode == 0, asked.stderr
+    (expected,) = Predictor.load(bundle, "onnx").predict([image.read_bytes()])
+    assert json.loads(asked.stdout)["grapheme"] == expected.as_json()["grapheme"]
+    gone = command(*target, "--delete")
+    assert gone.returncode == 0, gone.stderr
+    assert not hosting.endpoints
+    assert not any(hosting.requests.values())
 
 
 def nameless(request):

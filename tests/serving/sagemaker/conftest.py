@@ -1,42 +1,17 @@
-"""The local AWS with endpoints that really answer, and the commands a person types at it."""
+"""The commands that a person types at a local AWS, and what is sent there."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
 
-if TYPE_CHECKING:
-    from aws.endpoints import Hosting
-
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def hosting(aws, monkeypatch) -> "Iterator[Hosting]":
-    """Endpoints of the local AWS. When it ends, no process of a container is left."""
-    from aws.endpoints import Hosting
-
-    from okkhor.errors import InputError
-    from okkhor.serving.neighbors import family, python_of
-
-    if shutil.which("java") is None:
-        pytest.skip("needs Java: make setup-system")
-    try:
-        python_of("sagemaker")
-    except InputError as error:
-        pytest.skip(str(error))
-    monkeypatch.setattr("okkhor.serving.neighbors.START_SECONDS", 300)  # on a computer that is busy
-    found = Hosting(aws)
-    yield found
-    found.close()
-    assert not [process for container in found.containers for process in family(container.folder)]
 
 
 @pytest.fixture
