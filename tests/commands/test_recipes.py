@@ -14,13 +14,28 @@ TWO_STEPS = (
     "+trainer.limit_train_batches=2",
     "+trainer.limit_val_batches=2",
 )
-HERE = ("trainer=cpu", "model.pretrained=false", "data.batch_size=8", "data.workers=0", "callbacks.report=false")
+HERE = (
+    "trainer=cpu",
+    "model.pretrained=false",
+    "data.batch_size=8",
+    "data.workers=0",
+    "callbacks.report=false",
+    "data.synthetic.count=200",
+)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_two_steps_of_every_recipe(command, synthetic_dir, tmp_path, recipe):
-    done = command("train.py", f"experiment={recipe}", "data=bengali", f"data.dir={synthetic_dir}", *HERE, *TWO_STEPS)
+    done = command(
+        "train.py",
+        f"experiment={recipe}",
+        "data=bengali",
+        f"data.dir={synthetic_dir}",
+        f"paths.data={tmp_path}",
+        *HERE,
+        *TWO_STEPS,
+    )
     assert done.returncode == 0, done.stderr
     (config,) = (tmp_path / "runs" / recipe).glob("*/config.yaml")
     run = Run.open(config.parent)
