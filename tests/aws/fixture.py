@@ -1,4 +1,4 @@
-"""The fixtures `aws` and `hosting`: see the package's page."""
+"""The fixtures `aws`, `toolkit` and `hosting`: see the package's page."""
 
 import shutil
 from collections.abc import Iterator
@@ -25,11 +25,10 @@ def aws(monkeypatch) -> "Iterator[LocalAws]":  # noqa: F821 - moto is loaded by 
 
 
 @pytest.fixture
-def hosting(aws, monkeypatch) -> "Iterator[Hosting]":  # noqa: F821 - as above
-    """Endpoints of the local AWS. When it ends, no process of a container is left."""
-    from aws.endpoints import Hosting
+def toolkit() -> None:
+    """Skips where SageMaker's inference toolkit is not installed."""
     from okkhor.errors import InputError
-    from okkhor.serving.neighbors import family, python_of
+    from okkhor.serving.neighbors import python_of
 
     if shutil.which("java") is None:
         pytest.skip("needs Java: make setup-system")
@@ -37,6 +36,14 @@ def hosting(aws, monkeypatch) -> "Iterator[Hosting]":  # noqa: F821 - as above
         python_of("sagemaker")
     except InputError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def hosting(aws, toolkit, monkeypatch) -> "Iterator[Hosting]":  # noqa: F821 - as above
+    """Endpoints of the local AWS. When it ends, no process of a container is left."""
+    from aws.endpoints import Hosting
+    from okkhor.serving.neighbors import family
+
     monkeypatch.setattr("okkhor.serving.neighbors.START_SECONDS", 300)  # on a computer that is busy
     found = Hosting(aws)
     yield found

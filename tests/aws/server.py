@@ -198,9 +198,12 @@ class LocalAws:
     def _wait_for(self, reached: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
-            told = "\n".join(f"{name}: {job.secondary}\n{self.tail(name)}" for name, job in self.jobs.items())
-            assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{told}"
+            assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{self._told()}"
             time.sleep(0.1)
+
+    def _told(self) -> str:
+        """How each job stands, with its last lines; more may be made by the server's threads meanwhile."""
+        return "\n".join(f"{name}: {job.secondary}\n{self.tail(name)}" for name, job in list(self.jobs.items()))
 
     # a request
 

@@ -23,7 +23,7 @@ class TrainingJobs:
     def __init__(self, account: Account, at_once: int) -> None:
         self.account = account
         self.room = threading.Semaphore(at_once)
-        self.jobs: dict[str, TrainingJob] = {}
+        self.jobs: dict[str, TrainingJob] = {}  # grows in the server's threads: gone through as a list
         self.threads: list[threading.Thread] = []
         self.closing = False
         self.handlers: dict[str, Handler] = {
@@ -37,7 +37,7 @@ class TrainingJobs:
     def close(self) -> None:
         """End what runs."""
         self.closing = True
-        for job in self.jobs.values():
+        for job in list(self.jobs.values()):
             job.kill()
         for thread in self.threads:
             thread.join(WAIT_SECONDS)
@@ -129,7 +129,7 @@ class TrainingJobs:
             "TrainingJobStatus",
         )
         found = []
-        for job in reversed(self.jobs.values()):
+        for job in reversed(list(self.jobs.values())):
             named = request.get("NameContains", "") in job.name
             if named and request.get("StatusEquals", job.status) == job.status:
                 told = job.describe()
@@ -137,7 +137,7 @@ class TrainingJobs:
         return {"TrainingJobSummaries": found[: request.get("MaxResults", 10)]}
 
     def _tags(self, request: dict[str, Any]) -> dict[str, Any]:
-        for job in self.jobs.values():
+        for job in list(self.jobs.values()):
             if job.arn == request["ResourceArn"]:
                 return {"Tags": job.request.get("Tags", [])}
         return {"Tags": []}
