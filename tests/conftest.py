@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from aws.fixture import aws, hosting  # noqa: F401 - fixtures of all tests
+from aws.fixture import aws, hosting, toolkit  # noqa: F401 - fixtures of all tests
 
 ROOT = Path(__file__).resolve().parent.parent
 

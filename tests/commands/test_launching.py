@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from functools import partial
 
 import psutil
 import pytest
 import torch
+import waiting
 
 from okkhor.runs import Run
 
@@ -17,12 +18,7 @@ pytestmark = pytest.mark.serial
 LONG = ["trainer=ddp_sim", "trainer.max_epochs=500", "data.workers=1"]
 
 
-def until(condition, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
-    return value
+until = partial(waiting.until, seconds=300)
 
 
 def ended(process: psutil.Process) -> bool:
@@ -73,7 +69,7 @@ def test_a_killed_rank_ends_the_job_with_its_name_and_leaves_nothing(started, ra
     lines = errors.strip().splitlines()
     assert lines[-1].startswith("error: rank ")
     assert "killed by SIGKILL; go on with: python train.py resume=" in lines[-1]
-    until(lambda: all(map(ended, tree)), 60)
+    until(lambda: all(map(ended, tree)), seconds=60)
     assert not (run.path / "metrics.json").exists()
 
 
@@ -82,7 +78,7 @@ def test_a_killed_parent_leaves_nothing(started):
     assert len(tree) >= 4  # two ranks, a loader's worker each
     process.kill()
     process.wait()
-    until(lambda: all(map(ended, tree)), 60)
+    until(lambda: all(map(ended, tree)), seconds=60)
 
 
 def test_a_parent_killed_before_its_ranks_know_it_leaves_nothing(tiny, train_py, killable):
@@ -97,7 +93,7 @@ def test_a_parent_killed_before_its_ranks_know_it_leaves_nothing(tiny, train_py,
         process.kill()
         process.wait()
     try:
-        until(lambda: all(map(ended, tree)), 60)
+        until(lambda: all(map(ended, tree)), seconds=60)
     finally:
         for child in tree:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -120,7 +116,7 @@ def test_a_stop_is_saved_on_every_rank_and_goes_on(started, command, number, who
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert errors.strip().splitlines()[-1].endswith(f"go on with: python train.py resume={run.path}")
-    until(lambda: all(map(ended, tree)), 60)
+    until(lambda: all(map(ended, tree)), seconds=60)
     config = run.config()
     config.trainer.max_epochs = 1  # it has been through more by now: it only scores
     run.write_config(config)
@@ -242,4 +238,4 @@ def test_a_sweep_that_is_stopped_leaves_no_process(started, number):
     process.send_signal(number)
     process.communicate(timeout=120)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
-    until(lambda: all(map(ended, tree)), 60)
+    until(lambda: all(map(ended, tree)), seconds=60)

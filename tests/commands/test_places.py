@@ -7,12 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+import waiting
 
 from okkhor.runs import Run
 
@@ -32,12 +33,7 @@ PLACES = [
 ]
 
 
-def until(condition, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
-    return value
+until = partial(waiting.until, seconds=300)
 
 
 def ended(process: psutil.Process) -> bool:
@@ -68,7 +64,7 @@ def started(tiny, tmp_path, train_py, killable):
     for process in children:
         process.kill()
         process.communicate()
-    until(lambda: all(map(ended, trees)), 60)
+    until(lambda: all(map(ended, trees)), seconds=60)
 
 
 def the_one(tree, word):
@@ -143,7 +139,7 @@ def test_the_end_of_the_one_that_was_typed_ends_its_jobs(started, place, number)
     process.communicate(timeout=180)
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert run.last.is_file()
-    until(lambda: all(map(ended, tree)) and not any(folder.exists() for folder in folders), 60)
+    until(lambda: all(map(ended, tree)) and not any(folder.exists() for folder in folders), seconds=60)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="pip install -e '.[slurm]'")

@@ -4,12 +4,13 @@ import contextlib
 import json
 import os
 import sys
-import time
 
 import psutil
 import pytest
 
 pytest.importorskip("submitit", reason="launcher=slurm is an extra: pip install -e '.[slurm]'")
+
+from waiting import until
 
 from okkhor.errors import InputError, JobFailedError
 from okkhor.launching import slurm as slurm_module
@@ -76,14 +77,6 @@ def words_of(process):
     with contextlib.suppress(psutil.Error):
         return process.cmdline()
     return []
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def test_a_requeued_job_goes_on_from_its_checkpoint(job, place):

@@ -3,12 +3,13 @@
 import json
 import shutil
 import subprocess
-import time
 
 import pytest
 import yaml
 
 pytest.importorskip("sagemaker", reason="launcher=sagemaker is an extra: pip install -e '.[sagemaker]'")
+
+from waiting import until
 
 from okkhor.errors import JobFailedError, StoppedError
 from okkhor.launching.backend import Status
@@ -92,14 +93,6 @@ def run(tmp_path, composed):
         return made
 
     return make
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def one(place, run):

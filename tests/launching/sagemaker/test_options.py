@@ -98,7 +98,9 @@ def test_a_run_that_cannot_be_computed_there_is_refused_before_it_is_paid_for(co
 )
 def test_what_can_be_computed_there_is_taken(composed, words):
     config = composed("launcher=sagemaker", *words)
-    build(config.launcher, "launcher").check(config)
+    place = build(config.launcher, "launcher")
+    place.check(config)
+    assert place.hosts(config) == config.trainer.get("num_nodes", 1)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The compile step for Inferentia: all of it but the compiler, which no machine of ours has."""
 
 import json
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,7 +12,7 @@ import pytest
 from okkhor.errors import InputError
 from okkhor.runs import Run
 from okkhor.serving.bundle import Bundle
-from okkhor.serving.neighbors import python_of, sagemaker_toolkit
+from okkhor.serving.neighbors import sagemaker_toolkit
 from okkhor.serving.predictor import Predictor
 from okkhor.serving.sagemaker.neuron import write_compile_step
 from okkhor.training.export import export
@@ -42,17 +41,6 @@ def step(run, typed, tmp_path) -> Path:
 def compiled(step: Path, *words: str) -> subprocess.CompletedProcess:
     """compile.py as a person runs it, with nothing of this checkout on the import path but what is installed."""
     return subprocess.run([sys.executable, "compile.py", *words], cwd=step, capture_output=True, text=True, timeout=300)
-
-
-@pytest.fixture
-def toolkit() -> None:
-    """Skips where SageMaker's toolkit is not installed."""
-    if shutil.which("java") is None:
-        pytest.skip("needs Java: make setup-system")
-    try:
-        python_of("sagemaker")
-    except InputError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.serial
