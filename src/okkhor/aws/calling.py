@@ -68,6 +68,22 @@ def one_line(what: str) -> Iterator[None]:
         raise InputError(f"{what}: {error}") from error
 
 
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of s3://bucket/key."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def stack_outputs(session: boto3.Session, name: str, what: str) -> dict[str, str]:
+    """What a CloudFormation stack's outputs say, by their keys; what: the option that names it, as a person knows it.
+
+    Raises InputError where there is no such stack.
+    """
+    with one_line(what):
+        (stack,) = client(session, "cloudformation").describe_stacks(StackName=name)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
 def code_of(error: Exception) -> str:
     """The service's own name of an error, such as `ValidationException`; empty for other exceptions."""
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))

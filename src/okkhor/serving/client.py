@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from okkhor.aws.calling import split_uri
 from okkhor.errors import InputError
 
 MAX_ANSWER = 64 << 20  # bytes
@@ -77,7 +78,7 @@ def ask_later(name: str, question: dict[str, Any], *, timeout: float = 30.0) -> 
         if "AsyncInferenceConfig" not in described:
             raise InputError(f"--endpoint={name}: answers at once; leave out --async")
         answers = described["AsyncInferenceConfig"]["OutputConfig"]["S3OutputPath"]
-        bucket, _, folder = answers.removeprefix("s3://").partition("/")
+        bucket, folder = split_uri(answers)
         key = f"{folder.rpartition('/')[0]}/questions/{uuid.uuid4()}.json".lstrip("/")
         s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(question).encode(), ContentType=JSON)
         asked = runtime.invoke_endpoint_async(
@@ -86,7 +87,7 @@ def ask_later(name: str, question: dict[str, Any], *, timeout: float = 30.0) -> 
         place, body = _first_there(s3, [asked["OutputLocation"], asked.get("FailureLocation")], name, timeout)
         for used in ((bucket, key), place):
             s3.delete_object(Bucket=used[0], Key=used[1])
-    return (200, _answer(name, 200, body)) if place == _place(asked["OutputLocation"]) else _failure(body)
+    return (200, _answer(name, 200, body)) if place == split_uri(asked["OutputLocation"]) else _failure(body)
 
 
 def _failure(said: bytes) -> tuple[int, dict[str, Any]]:
@@ -106,7 +107,7 @@ def _first_there(s3: Any, uris: list[str | None], name: str, timeout: float) -> 
 
     give_up = time.monotonic() + timeout
     while True:
-        for place in (_place(uri) for uri in uris if uri):
+        for place in (split_uri(uri) for uri in uris if uri):
             try:
                 return place, s3.get_object(Bucket=place[0], Key=place[1])["Body"].read(MAX_ANSWER)
             except ClientError as error:
@@ -115,11 +116,6 @@ def _first_there(s3: Any, uris: list[str | None], name: str, timeout: float) -> 
         if time.monotonic() > give_up:
             raise InputError(f"--endpoint={name}: no answer within {timeout:g} seconds; it comes to {uris[0]}")
         time.sleep(POLL_SECONDS)
-
-
-def _place(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
 
 
 def _client(service: str, timeout: float) -> Any:

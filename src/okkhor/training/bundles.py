@@ -43,10 +43,9 @@ def _trained_on(run: Run, made: Bundle) -> bool:
 
 
 def _exported(run: Run, formats: set[str], say: Callable[[str], None]) -> Bundle:
-    from okkhor.training.export import export
+    from okkhor.training.export import export, written_as
     from okkhor.training.fit import quiet
 
     quiet()
-    quantize = "int8" if "onnx_int8" in formats else None
-    floating = (formats - {"onnx_int8"}) | ({"onnx"} if quantize else set())
+    floating, quantize = written_as(sorted(formats))
     return export(run, None, sorted(floating), quantize, say=say)

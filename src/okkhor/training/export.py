@@ -80,20 +80,25 @@ def export_trained(run: Run, config: DictConfig) -> Bundle:
     job at another place. Raises as `export` does.
     """
     wanted = [config.export] if isinstance(config.export, str) else list(config.export)
-    quantized = "onnx_int8" in wanted
-    formats = [name for name in wanted if name != "onnx_int8"]
-    if quantized and "onnx" not in formats:
-        formats.insert(0, "onnx")
+    formats, quantize = written_as(wanted)
     own = run.config()
     keys = ("data.dir", "data.store")  # in this order: another data.dir makes the store one that is still to be found
     moved = [key for key in keys if OmegaConf.select(own, key) != OmegaConf.select(config, key)]
     return export(
         run,
         formats=formats,
-        quantize="int8" if quantized else None,
+        quantize=quantize,
         overrides=[f"{key}={json.dumps(OmegaConf.select(config, key))}" for key in moved],
         say=lambda line: print(line, flush=True),
     )
+
+
+def written_as(wanted: Sequence[str]) -> tuple[list[str], str | None]:
+    """What `export` is to be told for these formats, onnx_int8 among them: formats, and quantize, which needs onnx."""
+    formats = [name for name in wanted if name != "onnx_int8"]
+    if len(formats) == len(wanted):
+        return formats, None
+    return formats if "onnx" in formats else ["onnx", *formats], "int8"
 
 
 def _description(run: Run, config: DictConfig, data: ImageData) -> dict[str, Any]:

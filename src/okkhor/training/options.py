@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from okkhor.errors import InputError
 from okkhor.models.view_list import VIEW, is_view
+from okkhor.serving.runtimes import FORMATS
 
 Check = tuple[Callable[[Any], bool], str]  # what holds, and how it is said
 
@@ -70,7 +71,6 @@ VIEWS: Check = (
     lambda v: isinstance(v, ListConfig) and all(isinstance(x, ListConfig) and is_view(list(x)) for x in v),
     f"a list of {VIEW}",
 )
-FORMATS = ("onnx", "onnx_int8", "torchscript", "pt2", "aoti", "safetensors")
 EXPORTS: Check = (
     lambda v: v in FORMATS or (isinstance(v, ListConfig) and len(v) > 0 and all(x in FORMATS for x in v)),
     f"one or a list of {', '.join(FORMATS)}",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from okkhor.aws import calling
 from okkhor.aws.calling import EXPIRED, UNKNOWN, code_of, one_line, open_session
 from okkhor.errors import InputError, JobFailedError
 from okkhor.launching.exits import REFUSED
@@ -83,9 +84,7 @@ def open_account(options: Options) -> Account:
 
 def stack_outputs(name: str, region: str) -> dict[str, Any]:
     """What a stack's outputs say, by the names of options. Raises InputError where there is no such stack."""
-    with one_line(f"launcher.stack={name}"):
-        stacks = boto_session(region).client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+    outputs = calling.stack_outputs(boto_session(region), name, f"launcher.stack={name}")
     found: dict[str, Any] = {option: outputs[key] for key, option in OUTPUTS.items() if outputs.get(key)}
     for key in ("subnets", "security_groups"):
         if key in found:

@@ -3,16 +3,11 @@
 import copy
 import json
 import os
-import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +18,7 @@ from okkhor.launching.exits import REFUSED, STOPPED
 from okkhor.launching.local import entry
 from okkhor.launching.sagemaker import contract, packing, prices
 from okkhor.launching.sagemaker.account import Account, check_installed, is_expired, open_account, refusals, sdk_session
+from okkhor.launching.sagemaker.interrupts import uninterrupted
 from okkhor.launching.sagemaker.job import RemoteJob, State, seed_files
 from okkhor.launching.sagemaker.logs import shown
 from okkhor.launching.sagemaker.options import Options
@@ -89,7 +85,7 @@ class SageMakerBackend(Options, Backend):
         config = run.config()
         try:
             self.check_run(config)
-            with _uninterrupted(), refusals("launcher=sagemaker"):
+            with uninterrupted(), refusals("launcher=sagemaker"):
                 job = self._start(run, config)
         except InputError as error:
             raise JobFailedError(str(error), REFUSED) from error
@@ -292,24 +288,3 @@ def at_terminal() -> bool:
 def say(text: str) -> None:
     """Beside what a command gives out."""
     print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until a job that is being started is known by its name."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])

@@ -30,12 +30,17 @@ REASON_LENGTH = 1000  # of the 1,024 characters of a job's FailureReason
 
 @dataclass(frozen=True)
 class Place:
-    """A job's container. ml: its /opt/ml; rank, hosts: which of how many machines this one is; main: the first."""
+    """A job's container.
+
+    ml: its /opt/ml; rank, hosts: which of how many machines this one is; main: the first; interface: the network device
+    by which they see each other.
+    """
 
     ml: Path
     rank: int = 0
     hosts: int = 1
     main: str = "algo-1"
+    interface: str = "eth0"
 
     @classmethod
     def find(cls, ml: Path = Path(contract.ML)) -> "Place":
@@ -44,7 +49,8 @@ class Place:
         try:
             known = json.loads(path.read_text(encoding="utf-8"))
             hosts = sorted(known["hosts"])
-            return cls(ml, hosts.index(known["current_host"]), len(hosts), hosts[0])
+            rank, interface = hosts.index(known["current_host"]), known.get("network_interface_name", cls.interface)
+            return cls(ml, rank, len(hosts), hosts[0], interface)
         except (OSError, KeyError, ValueError) as error:
             raise InputError(
                 f"{path}: cannot be read ({error}); expected to run in a SageMaker training job"
@@ -111,17 +117,11 @@ def prepared(place: Place, environment: Mapping[str, str]) -> dict[str, str]:
     if typed.is_file():
         made[COMMAND] = typed.read_text(encoding="utf-8").strip()
     if place.hosts > 1:
-        made.setdefault("GLOO_SOCKET_IFNAME", interface(place))
-        made.setdefault("NCCL_SOCKET_IFNAME", interface(place))
+        made.setdefault("GLOO_SOCKET_IFNAME", place.interface)
+        made.setdefault("NCCL_SOCKET_IFNAME", place.interface)
     if secret := made.pop(contract.WANDB_SECRET, None):
         made["WANDB_API_KEY"] = read_secret(secret)
     return made
-
-
-def interface(place: Place) -> str:
-    """The network device by which the hosts of a job see each other."""
-    path = place.ml / "input" / "config" / "resourceconfig.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("network_interface_name", "eth0")
 
 
 def read_secret(name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from okkhor.atomic import replacing
+from okkhor.aws.calling import split_uri
 from okkhor.errors import InputError
 
 AT_ONCE = 8  # transfers
@@ -23,12 +24,6 @@ class Stored:
     name: str
     size: int
     tag: str
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of s3://bucket/key."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
 
 
 class Storage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from okkhor.aws.calling import client, is_missing, one_line
+from okkhor.aws.calling import client, is_missing, one_line, stack_outputs
 from okkhor.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ class Account:
 
 def of_stack(session: boto3.Session, name: str) -> Account:
     """What a stack's outputs say. Raises InputError for one that is not there, or says less."""
-    with one_line(f"--stack={name}"):
-        (stack,) = client(session, "cloudformation").describe_stacks(StackName=name)["Stacks"]
-    said = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+    said = stack_outputs(session, name, f"--stack={name}")
     for key in (ROLE, BUCKET):
         if not said.get(key):
             raise InputError(f"--stack={name}: has no output {key}; expected a stack of infra/cloudformation.yaml")

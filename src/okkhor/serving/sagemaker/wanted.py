@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from okkhor.aws.calling import split_uri
 from okkhor.errors import InputError
 
 MODES = ("real-time", "serverless", "async", "multi-model")
@@ -43,7 +44,7 @@ class Store:
     @classmethod
     def at(cls, uri: str) -> Store:
         """The store that an endpoint's tag names."""
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        bucket, prefix = split_uri(uri)
         return cls(bucket, prefix.strip("/"))
 
     @property
