@@ -67,3 +67,22 @@ def test_a_race_tells_times_and_their_ratio_only_when_both_arrived():
     short = page(plan(*runners), results(ours=0.61, theirs=0.4), "make")
     assert "times as long" not in short
     assert "never 0.6" in short
+
+
+def test_what_helped_what_did_nothing_and_what_cost_is_told_first_best_first():
+    groups = GROUPS | {"long": {"heading": "Long", "apart": True}}
+    rows = (
+        row("up"),
+        row("higher"),
+        row("flat"),
+        row("down"),
+        row("long", "long"),
+        row("mixed", "long", against="long"),
+    )
+    found = results(up=0.75, higher=0.80, flat=0.71, down=0.5, long=0.9, mixed=0.8)
+    text = page(Plan(plan(*rows).rows, groups), found, "make")
+    short = text[text.index("## In short") : text.index("## Baseline")]
+    assert "- Helped: higher (+0.090), up (+0.040)\n" in short
+    assert "- Within the noise: flat (+0.000)\n" in short
+    assert "- Cost: mixed (-0.100), down (-0.210)\n" in short
+    assert "## In short" not in page(plan(row("x")), results(), "make")

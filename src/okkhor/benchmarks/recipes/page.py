@@ -45,7 +45,7 @@ def noise(plan: Plan, results: Mapping[str, Found], group: str = "baseline") -> 
 def page(plan: Plan, results: Mapping[str, Found], command: str) -> str:
     """The whole page; rows that have no result yet are listed as not measured."""
     base = noise(plan, results)
-    parts = [HEAD.format(command=command), _machines(results)]
+    parts = [HEAD.format(command=command), _machines(results), _in_short(plan, results, base)]
     for group, settings in plan.groups.items():
         rows = plan.of(group)
         if not rows:
@@ -61,6 +61,24 @@ def page(plan: Plan, results: Mapping[str, Found], command: str) -> str:
                 "more than that is called none below.\n"
             )
     return "\n".join(parts)
+
+
+def _in_short(plan: Plan, results: Mapping[str, Found], base: Noise | None) -> str:
+    """Which rows helped, did nothing, cost: each sorted by its difference, best first."""
+    differences: dict[str, list[tuple[float, str]]] = {"better": [], "none": [], "worse": []}
+    for row in plan.rows:
+        if row.group == "baseline" or row.until is not None or base is None or row.name not in results:
+            continue
+        if row.against is None and plan.groups[row.group].get("apart"):
+            continue  # of another length than the baseline: what others of its group are compared with
+        if (difference := _difference(row, results[row.name]["metrics"], results, base)) is not None:
+            differences[base.verdict(base.mean + difference)].append((difference, row.name))
+    lines = [
+        f"- {title}: " + ", ".join(f"{name} ({by:+.3f})" for by, name in sorted(differences[verdict], reverse=True))
+        for verdict, title in (("better", "Helped"), ("none", "Within the noise"), ("worse", "Cost"))
+        if differences[verdict]
+    ]
+    return "\n".join(["## In short\n", *lines, ""]) if lines else ""
 
 
 def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None) -> str:
@@ -89,12 +107,16 @@ def _against(
     """The difference from what a row is compared with, and what to call it."""
     if row.group == "baseline" or base is None:
         return "", ""
-    if row.against is None:
-        return f"{metrics[SCORE] - base.mean:+.4f}", base.verdict(metrics[SCORE])
-    if row.against not in results:
+    if (difference := _difference(row, metrics, results, base)) is None:
         return "", ""
-    difference = metrics[SCORE] - results[row.against]["metrics"][SCORE]
-    return f"{difference:+.4f} to {row.against}", base.verdict(base.mean + difference)
+    return f"{difference:+.4f}" + (f" to {row.against}" if row.against else ""), base.verdict(base.mean + difference)
+
+
+def _difference(row: Row, metrics: Mapping[str, float], results: Mapping[str, Found], base: Noise) -> float | None:
+    """How much a row's score is above what it is compared with; None where that is not measured."""
+    if row.against is None:
+        return metrics[SCORE] - base.mean
+    return metrics[SCORE] - results[row.against]["metrics"][SCORE] if row.against in results else None
 
 
 def _race(rows: list[Row], results: Mapping[str, Found]) -> str:
@@ -131,5 +153,6 @@ HEAD = """# What each part of a recipe is worth
 
 `{command}` trains every row below as a run of its own and writes this page; stopped, it goes on where it was.
 Score: weighted macro recall of the validation images of fold 0. Unseen graphemes: the same, of those images whose
-combination of labels training never saw. A single row is one seed.
+combination of labels training never saw. A single row is one seed, and says what a part is worth in so short a
+training: `experiment=sample` sees twelve times as many images, and its file says what it keeps.
 """
