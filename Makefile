@@ -72,7 +72,7 @@ bench-scaling: $(STAMP) ## measure: two processes against one, memory of several
 bench-serve: $(STAMP) ## measure: TorchServe, Multi Model Server, Ray Serve against the same network in process (BENCH_ARGS=…)
 	$(BIN)/python scripts/benchmark_serving.py $(BENCH_ARGS)
 
-bench-recipes: $(STAMP) ## measure what each augmentation, loss and trick is worth on the competition's files (DATA=…), hours; goes on
+bench-recipes: $(STAMP) ## measure what each augmentation, loss and trick is worth on the competition's files (DATA=…), an hour; goes on
 	$(BIN)/python scripts/benchmark_recipes.py data.dir=$(DATA) --page docs/benchmarks.md
 
 bench-pretraining: $(STAMP) ## compare pretrainings on the competition's files (DATA=…), half an hour; goes on where it stopped

@@ -1,6 +1,6 @@
 """Measure what each augmentation, loss, trick and decision rule is worth on real images, and write the page of it.
 
-python scripts/benchmark_recipes.py data.dir=/data/bengaliai-cv19            all rows, hours on two cores
+python scripts/benchmark_recipes.py data.dir=/data/bengaliai-cv19            all rows, an hour on two cores
 python scripts/benchmark_recipes.py data.dir=DIR --only baseline,cutmix      some rows or groups
 python scripts/benchmark_recipes.py --page docs/benchmarks.md                write the page of what has been measured
 
