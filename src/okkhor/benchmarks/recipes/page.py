@@ -65,9 +65,11 @@ def page(plan: Plan, results: Mapping[str, Found], command: str) -> str:
 
 def _in_short(plan: Plan, results: Mapping[str, Found], base: Noise | None) -> str:
     """Which rows helped, did nothing, cost: each sorted by its difference, best first."""
+    if base is None:
+        return ""
     differences: dict[str, list[tuple[float, str]]] = {"better": [], "none": [], "worse": []}
     for row in plan.rows:
-        if row.group == "baseline" or row.until is not None or base is None or row.name not in results:
+        if row.group == "baseline" or row.until is not None or row.name not in results:
             continue
         if row.against is None and plan.groups[row.group].get("apart"):
             continue  # of another length than the baseline: what others of its group are compared with
@@ -154,5 +156,5 @@ HEAD = """# What each part of a recipe is worth
 `{command}` trains every row below as a run of its own and writes this page; stopped, it goes on where it was.
 Score: weighted macro recall of the validation images of fold 0. Unseen graphemes: the same, of those images whose
 combination of labels training never saw. A single row is one seed, and says what a part is worth in so short a
-training: `experiment=sample` sees twelve times as many images, and its file says what it keeps.
+training: `experiment=sample` sees thirteen times as many images, and its file says what it keeps.
 """
