@@ -13,12 +13,14 @@ RUN ?=
 FORMAT ?= onnx
 SERVE_ARGS ?=
 DEMO_ARGS ?=
+# Options of make eda: EDA_ARGS="--run runs/default/2026-11-22_20-18-00"
+EDA_ARGS ?=
 # Options of make bench-serve: BENCH_ARGS="--price-per-hour 0.10"
 BENCH_ARGS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-fast lint format lock bench bench-scaling bench-serve bench-recipes bench-pretraining serve demo stop setup-system setup-servers clean
+.PHONY: help setup train test test-fast lint format lock bench bench-scaling bench-serve bench-recipes bench-pretraining serve demo stop eda notebooks docs setup-system setup-servers setup-docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +88,21 @@ demo: $(STAMP) ## open a page where one draws a grapheme and sees it read
 
 stop: $(STAMP) ## end that server
 	$(BIN)/python serve/stop.py
+
+eda: $(STAMP) ## a page that shows the data: classes, samples, folds, doubtful labels (DATA=…, EDA_ARGS=…)
+	$(BIN)/python scripts/eda.py $(if $(DATA),data=bengali data.dir=$(DATA)) $(EDA_ARGS)
+
+notebooks: $(STAMP) ## the workshop's pages as notebooks, in notebooks/
+	$(BIN)/python scripts/make_notebooks.py
+
+docs: $(STAMP) .servers/web/.installed ## the guide as a site, in site/, with the page that reads a drawing in the browser
+	$(BIN)/python scripts/build_docs.py
+
+setup-docs: .servers/web/.installed ## what that page runs on: ONNX Runtime for browsers, from npm
+
+.servers/web/.installed: scripts/setup_docs.py src/okkhor/serving/web_runtime.py $(STAMP)
+	$(BIN)/python scripts/setup_docs.py
+	touch $@
 
 clean: ## remove what tests and tools cached; data, runs and the environment stay
 	rm -rf .pytest_cache .ruff_cache .hypothesis build src/*.egg-info
