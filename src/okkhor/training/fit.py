@@ -18,6 +18,7 @@ from okkhor.models.pretraining.module import PretrainModule
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.callbacks import build_callbacks
+from okkhor.training.checkpoint_io import UNREADABLE, resumable
 from okkhor.training.decision import MOST_IMAGES, fit_powers, remark, write_powers
 from okkhor.training.initial import initialize
 from okkhor.training.loggers import build_loggers, finish, log_pictures
@@ -38,8 +39,8 @@ def fit(run: Run, config: DictConfig) -> float:
     quiet()
     keep_freed_memory()
     pl.seed_everything(config.seed, verbose=False)
-    resumed = run.last if run.last.is_file() else None
-    loggers = build_loggers(run, config.logger, torch_step(run) if resumed else None)
+    resumed, step = resumable(run) or (None, None)
+    loggers = build_loggers(run, config.logger, step)
     try:
         trainer = build_trainer(config, callbacks=build_callbacks(run, config.callbacks), logger=loggers)
         config, chosen = as_trained(config, trainer.world_size)
@@ -149,14 +150,9 @@ def load_weights(module: pl.LightningModule, run: Run) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
-    except (RuntimeError, KeyError, OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         cause = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: not a checkpoint of this run's model: {cause}") from error
-
-
-def torch_step(run: Run) -> int:
-    """The optimizer step that the run's last checkpoint was written at."""
-    return int(torch.load(run.last, map_location="cpu", weights_only=True, mmap=True)["global_step"])
 
 
 def quiet() -> None:

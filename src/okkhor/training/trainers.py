@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import Logger
 from okkhor.build import build
 from okkhor.errors import InputError
 from okkhor.training.apex import PRECISION, check_apex, with_apex
+from okkhor.training.checkpoint_io import WholeCheckpointIO
 from okkhor.training.precision import fitting_precision
 from okkhor.training.scaling import scaled
 from okkhor.training.smddp import check_smddp
@@ -56,6 +57,7 @@ def build_trainer(
         "trainer",
         callbacks=callbacks,
         logger=logger or False,
+        plugins=[WholeCheckpointIO()],
         enable_model_summary=False,
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
         default_root_dir=scratch,
