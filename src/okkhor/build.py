@@ -10,14 +10,17 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 
 from okkhor.errors import InputError
+from okkhor.own_code import reach_own_code
 
 
 def build(node: DictConfig, key: str, *positional: Any, **extra: Any) -> Any:
     """Instantiate a `_target_` block, named `key` in messages.
 
+    The target may be a class of your own, of a module beside train.py or on PYTHONPATH.
     Raises InputError with the config key for an argument the target does not know or a value it refuses.
     """
     target = str(node.get("_target_"))
+    reach_own_code()
     try:
         check_arguments(get_object(target), node, key)
         return instantiate(node, *positional, **extra, _convert_="all")

@@ -1,4 +1,4 @@
-"""Backbones by name: ours, torchvision's, timm's; all take one gray channel and return a feature map."""
+"""Backbones by name: ours, torchvision's, timm's, yours; all take one gray channel and return a feature map."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from okkhor.errors import InputError
 from okkhor.models.small import SmallNet
+from okkhor.own_code import own_class, said_by
+
+OWN = "python/"  # before <module>.<Class>
+PROBE = 64  # height and width of the blank image on which a network is asked for the form of its features
 
 
 def build_backbone(
@@ -15,15 +19,21 @@ def build_backbone(
 ) -> tuple[nn.Module, int]:
     """A network (B, 1, H, W) -> (B, features, h, w) and its number of features.
 
-    name: `small`, `torchvision/<name>` or `timm/<name>`; a bare name is looked for in torchvision, then in timm.
+    name: `small`, `torchvision/<name>` or `timm/<name>`; a bare name is looked for in torchvision, then in timm;
+    `python/<module>.<Class>` is a class of your own, see `_own`.
     pretrained: load ImageNet weights from the library's cache or the network; the first convolution is summed
     over its three input channels, which equals repeating the gray image. options: arguments of the network.
     Raises InputError naming the config key when there is no such network or its weights cannot be had.
     """
     options = dict(options or {})
+    if name.startswith(OWN):
+        return _own(name.removeprefix(OWN), pretrained, options)
     library, _, short = name.rpartition("/")
     if library not in ("", "torchvision", "timm"):
-        raise InputError(f"model.backbone: unknown library {library!r}; expected torchvision/<name> or timm/<name>")
+        raise InputError(
+            f"model.backbone: unknown library {library!r}; expected torchvision/<name>, timm/<name> or "
+            f"{OWN}<module>.<Class>"
+        )
     try:
         if short == "small" and not library:
             if pretrained:
@@ -36,7 +46,45 @@ def build_backbone(
     except InputError:
         raise
     except (TypeError, ValueError) as error:
-        raise InputError(f"model.options: {error}") from error
+        raise InputError(f"model.options: {_refused(error, options)}") from error
+
+
+def _own(dotted: str, pretrained: bool, options: dict[str, Any]) -> tuple[nn.Module, int]:
+    """A network of a class of your own, made with the options as its arguments.
+
+    The class is an nn.Module whose forward takes float images (B, 1, H, W), ink high and paper low, about 0 in the
+    mean, of any height and width from 32 up, and gives a float feature map (B, C, h, w); pooling and heads come after
+    it. Its module is found beside train.py or on PYTHONPATH, and imported whenever the run is read again.
+    """
+    key = f"model.backbone={OWN}{dotted}"
+    kind = own_class(dotted, nn.Module, key)
+    if pretrained:
+        raise InputError("model.pretrained: a network of your own has no published weights; expected false")
+    try:
+        network = kind(**options)
+    except TypeError as error:
+        raise InputError(f"model.options: {_refused(error, options)}") from error
+    except Exception as error:  # whatever your code raises
+        raise InputError(f"{key}: cannot be made: {said_by(error)}") from error
+    training = network.training
+    try:
+        with torch.no_grad():
+            features = network.eval()(torch.zeros(2, 1, PROBE, PROBE))
+    except Exception as error:
+        raise InputError(
+            f"{key}: takes no images (2, 1, {PROBE}, {PROBE}): {said_by(error)}; expected (B, 1, H, W) of any size"
+        ) from error
+    network.train(training)
+    form = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+    if not (isinstance(features, Tensor) and features.ndim == 4 and len(features) == 2):
+        raise InputError(f"{key}: gives {form} for images (2, 1, {PROBE}, {PROBE}); expected features (2, C, h, w)")
+    return network, features.shape[1]
+
+
+def _refused(error: Exception, options: Mapping[str, Any]) -> str:
+    """Why a network does not take its options; those of `small` stand in the way of others."""
+    theirs = "unexpected keyword argument" in str(error) and {"widths", "blocks"} & options.keys()
+    return f"{error}" + ("; model.options=null leaves out those of another network" if theirs else "")
 
 
 def _torchvision_names() -> list[str]:
@@ -67,7 +115,7 @@ def _features(body: nn.Module) -> int:
     """Channels of a three-channel network's feature map, asked of the network itself."""
     training = body.training
     with torch.no_grad():
-        features = body.eval()(torch.zeros(1, 3, 64, 64)).shape[1]
+        features = body.eval()(torch.zeros(1, 3, PROBE, PROBE)).shape[1]
     body.train(training)
     return features
 

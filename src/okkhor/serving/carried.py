@@ -33,6 +33,7 @@ WITH_PYTORCH = (
     "models/small",
     "models/view_list",
     "models/views",
+    "own_code",
     "serving/graph",
     "serving/weights",
 )
