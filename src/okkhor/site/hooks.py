@@ -9,7 +9,7 @@ from mkdocs.structure.nav import Link, Navigation
 from mkdocs.structure.pages import Page
 
 from okkhor.site.fonts import WEIGHTS, woff
-from okkhor.site.places import AT_THE_ROOT, DOCS, origin, place
+from okkhor.site.places import AT_THE_ROOT, DOCS, origin, place, shown_at
 from okkhor.site.rewriting import rewritten
 from okkhor.site.sources import linked_sources, source_page
 
@@ -39,7 +39,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, place(path), abs_src_path=str(root / path)))
     pages += [DOCS + file.src_uri for file in files.documentation_pages() if file.generated_by is None]
     for path in linked_sources(root, pages):
-        files.append(File.generated(config, place(path), content=source_page(root, path)))
+        files.append(File.generated(config, shown_at(path, root), content=source_page(root, path)))
     for weight in WEIGHTS:
         files.append(File.generated(config, f"fonts/hind-siliguri-{weight}.woff", content=woff(weight)))
     return files

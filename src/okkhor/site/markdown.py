@@ -4,10 +4,10 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-_FENCE = re.compile(r"^( *)(`{3,}|~{3,})[^\n]*\n.*?(?:^ *\2[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)(`{3,}(?!`)|~{3,}(?!~))[^\n]*\n.*?(?:^ *\2[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(?<!`)(`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)\1(?!`)", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LINK = re.compile(r"\]\(\s*<?(?P<inline>[^()\s<>]+(?:\([^()\s]*\)[^()\s<>]*)*)>?(?:\s+\"[^\"]*\")?\s*\)")
@@ -34,7 +34,11 @@ class Link:
 
 def without_code(text: str) -> str:
     """The text with code and comments blanked out, every other character at its place."""
-    for pattern in (_FENCE, _COMMENT, _CODE):
+    return _blanked(text, _FENCE, _COMMENT, _CODE)
+
+
+def _blanked(text: str, *patterns: re.Pattern) -> str:
+    for pattern in patterns:
         text = pattern.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), text)
     return text
 
@@ -62,17 +66,11 @@ def anchors(text: str) -> set[str]:
     """What may stand after # in a link to this page: its headings' slugs, and ids written in HTML."""
     plain, seen = without_code(text), Counter()
     found = {match["id"] for match in _ANCHOR.finditer(plain)}
-    for heading in _headings(text):
-        slug = slugify(heading)
+    for match in _HEADING.finditer(_blanked(text, _FENCE, _COMMENT)):  # code in a heading counts
+        slug = slugify(match["text"])
         found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
     return found
-
-
-def _headings(text: str) -> Iterator[str]:
-    plain = without_code(text)
-    for match in _HEADING.finditer(plain):
-        yield text[match.start("text") : match.end("text")]  # code in a heading counts
 
 
 def slugify(heading: str, separator: str = "-") -> str:

@@ -1,7 +1,7 @@
 """Where a file of the repository stands in the site, and where a link of one page leads from another."""
 
 import posixpath
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 DOCS = "docs/"
 SOURCES = "source/"
@@ -57,11 +57,13 @@ def relinked(page: str, target: str, root: Path) -> str:
     found = linked(page, target, root)
     if found is None or not path:
         return target
-    inside = posixpath.relpath(place(_page_of(found, root)), str(PurePosixPath(place(page)).parent))
+    inside = posixpath.relpath(shown_at(found, root), posixpath.dirname(place(page)) or ".")
     return f"{inside}{hash_}{anchor}"
 
 
-def _page_of(path: str, root: Path) -> str:
-    """A folder of pages is its README."""
+def shown_at(path: str, root: Path) -> str:
+    """`place` of a file or folder that is there: a folder of pages is its README, any other a list of its files."""
+    if not (root / path).is_dir():
+        return place(path)
     readme = f"{path}/README.md"
-    return readme if path.startswith(DOCS.rstrip("/")) and (root / readme).is_file() else path
+    return place(readme) if readme.startswith(DOCS) and (root / readme).is_file() else f"{SOURCES}{path}.md"

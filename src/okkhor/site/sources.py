@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from okkhor.site.markdown import links
-from okkhor.site.places import AT_THE_ROOT, DOCS, linked
+from okkhor.site.places import SOURCES, linked, shown_at
 
 _LANGUAGES = {
     ".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".sh": "bash", ".js": "javascript",
@@ -19,7 +19,7 @@ def linked_sources(root: Path, pages: list[str]) -> list[str]:
     for page in pages:
         for link in links((root / page).read_text(encoding="utf-8")):
             path = None if link.external else linked(page, link.target, root)
-            if path and path not in AT_THE_ROOT and not f"{path}/".startswith(DOCS):
+            if path and shown_at(path, root).startswith(SOURCES):
                 found.add(path)
     return sorted(found)
 
