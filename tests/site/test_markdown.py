@@ -12,8 +12,6 @@ https://g.example.org/h_(i).
 
 `[no](j.md)` ``a ` [no](k.md)`` and [brackets](l_(m).md).
 
-    ```
-
 ~~~sh
 [no](n.md)
 ~~~
