@@ -41,7 +41,6 @@ def drawing_page(path: Path | None, say: Callable[[str], None]) -> Callable[[Pat
     """What writes the page, with the run's network exported; None, and one line why, where there is none to show."""
     from okkhor.errors import InputError
     from okkhor.runs import Run
-    from okkhor.serving.drawing import write_drawing_page
     from okkhor.training.bundles import bundle_of
 
     if path is None:
@@ -53,7 +52,13 @@ def drawing_page(path: Path | None, say: Callable[[str], None]) -> Callable[[Pat
     if not RUNTIME.is_dir():
         raise InputError(f"{RUNTIME} is missing, which that page runs on: make setup-docs, or --no-drawing")
     bundle = bundle_of(path, "onnx", say)
-    return lambda out: write_drawing_page(bundle.path, out, runtime=RUNTIME)
+
+    def write(out: Path) -> object:
+        from okkhor.serving.drawing import write_drawing_page
+
+        return write_drawing_page(bundle.path, out, runtime=RUNTIME)
+
+    return write
 
 
 if __name__ == "__main__":
