@@ -1,4 +1,4 @@
-"""Which network the site's drawing page gets, and what is said where there is none. The site: tests/docs/test_site.py."""
+"""The network of the site's drawing page, and what is said where there is none. The site: tests/docs/test_site.py."""
 
 import importlib.util
 from pathlib import Path
