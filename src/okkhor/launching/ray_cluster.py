@@ -5,7 +5,6 @@ import importlib.util
 import os
 import secrets
 import signal
-import socket
 import tempfile
 import uuid
 import warnings
@@ -20,12 +19,12 @@ from okkhor.launching.backend import Backend, Status
 from okkhor.launching.exits import FAILED, REFUSED, STOPPED
 from okkhor.launching.node import GRACE_SECONDS, Ending, Letters, Node, read_result, read_status, worst
 from okkhor.launching.opening import processes
+from okkhor.launching.ray_addresses import check_listening, meeting_point, no_cluster, read_error
 from okkhor.runs import Run
 
 if TYPE_CHECKING:
     from okkhor.launching.reaper import Reaper
 
-CONNECT_SECONDS = 5
 STRATEGIES = ("STRICT_SPREAD", "SPREAD", "PACK", "STRICT_PACK")
 
 
@@ -154,7 +153,7 @@ class RayBackend(Backend):
             options |= {"address": "local", "include_dashboard": False, "_temp_dir": folder}
             self.reaper = Reaper(folder)
         else:
-            _check_listening(self.address)
+            check_listening(self.address)
             options |= {"address": self.address}
         before = signal.getsignal(signal.SIGTERM)
         try:
@@ -164,7 +163,7 @@ class RayBackend(Backend):
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             if self.reaper is not None:
                 self.reaper.finish()
-            raise _no_cluster(self.address, read_error(error)) from None
+            raise no_cluster(self.address, read_error(error)) from None
         finally:
             if callable(before):
                 signal.signal(signal.SIGTERM, before)  # Ray's own would end this process with its jobs unsaved
@@ -283,34 +282,6 @@ def run_node(node: Node, rank: int, meeting: tuple[str, int] | None) -> tuple[in
     return ending.code, ending.message
 
 
-def meeting_point() -> tuple[str, int]:
-    """Address of this machine and a port that is free on it."""
-    import ray
-
-    address = ray.util.get_node_ip_address()
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return address, probe.getsockname()[1]
-
-
-def _check_listening(address: str) -> None:
-    """Raise InputError where nothing answers at HOST:PORT: Ray itself would go on asking for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or "/" in host:
-        return  # auto, local, ray://…: Ray says at once what is wrong with it
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address, read_error(error)) from None
-
-
-def _no_cluster(address: str | None, why: str) -> InputError:
-    return InputError(
-        f"launcher.address={address}: no Ray cluster there ({why}); expected HOST:6379, auto on a machine of the "
-        "cluster, or null to start Ray here"
-    )
-
-
 def read_memory(text: str | int | None) -> int | None:
     """Bytes of 8GB, 500MB or a number of bytes; raises InputError for anything else."""
     if text is None or isinstance(text, int):
@@ -322,10 +293,3 @@ def read_memory(text: str | int | None) -> int | None:
         return int(float(number) * unit)
     except ValueError:
         raise InputError(f"launcher.memory: expected a size such as 8GB, got {text!r}") from None
-
-
-def read_error(error: Exception) -> str:
-    """One of Ray's errors in one line: that of the task itself where it had one, without Ray's colors and traceback."""
-    cause = getattr(error, "cause", None) or error
-    line = (str(cause).strip().splitlines() or [""])[0]
-    return f"{type(cause).__name__}: {line}" if line else type(cause).__name__

@@ -54,7 +54,7 @@ def page(plan: Plan, results: Mapping[str, Found], command: str) -> str:
         if text := settings.get("text"):
             parts.append(text.strip() + "\n")
         race = any(row.until is not None for row in rows)
-        parts.append(_race(rows, results) if race else _table(rows, results, base))
+        parts.append(_race(rows, results) if race else _table(plan, rows, results, base))
         if group == "baseline" and base is not None:
             parts.append(
                 f"Mean of {base.seeds} seeds {base.mean:.4f}, range {base.range:.4f}: a difference from the mean of no "
@@ -71,9 +71,7 @@ def _in_short(plan: Plan, results: Mapping[str, Found], base: Noise | None) -> s
     for row in plan.rows:
         if row.group == "baseline" or row.until is not None or row.name not in results:
             continue
-        if row.against is None and plan.groups[row.group].get("apart"):
-            continue  # of another length than the baseline: what others of its group are compared with
-        if (difference := _difference(row, results[row.name]["metrics"], results, base)) is not None:
+        if (difference := _difference(plan, row, results[row.name]["metrics"], results, base)) is not None:
             differences[base.verdict(base.mean + difference)].append((difference, row.name))
     lines = [
         f"- {title}: " + ", ".join(f"{name} ({by:+.3f})" for by, name in sorted(differences[verdict], reverse=True))
@@ -83,7 +81,7 @@ def _in_short(plan: Plan, results: Mapping[str, Found], base: Noise | None) -> s
     return "\n".join(["## In short\n", *lines, ""]) if lines else ""
 
 
-def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None) -> str:
+def _table(plan: Plan, rows: list[Row], results: Mapping[str, Found], base: Noise | None) -> str:
     lines = [
         "| row | what is different | score | difference | | unseen graphemes | time |",
         "|---|---|---|---|---|---|---|",
@@ -94,7 +92,7 @@ def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None) ->
             lines.append(f"| {row.name} | {row.says} | not measured | | | | |")
             continue
         metrics = found["metrics"]
-        difference, verdict = _against(row, metrics, results, base)
+        difference, verdict = _against(plan, row, metrics, results, base)
         unseen = f"{metrics[UNSEEN]:.3f}" if UNSEEN in metrics else ""
         lines.append(
             f"| {row.name} | {row.says} | {metrics[SCORE]:.4f} | {difference} | {verdict} | {unseen} "
@@ -104,20 +102,26 @@ def _table(rows: list[Row], results: Mapping[str, Found], base: Noise | None) ->
 
 
 def _against(
-    row: Row, metrics: Mapping[str, float], results: Mapping[str, Found], base: Noise | None
+    plan: Plan, row: Row, metrics: Mapping[str, float], results: Mapping[str, Found], base: Noise | None
 ) -> tuple[str, str]:
     """The difference from what a row is compared with, and what to call it."""
     if row.group == "baseline" or base is None:
         return "", ""
-    if (difference := _difference(row, metrics, results, base)) is None:
+    if (difference := _difference(plan, row, metrics, results, base)) is None:
         return "", ""
     return f"{difference:+.4f}" + (f" to {row.against}" if row.against else ""), base.verdict(base.mean + difference)
 
 
-def _difference(row: Row, metrics: Mapping[str, float], results: Mapping[str, Found], base: Noise) -> float | None:
-    """How much a row's score is above what it is compared with; None where that is not measured."""
+def _difference(
+    plan: Plan, row: Row, metrics: Mapping[str, float], results: Mapping[str, Found], base: Noise
+) -> float | None:
+    """How much a row's score is above what it is compared with; None where that is not measured.
+
+    A group that stands apart, of another length than the baseline, has a row that others are compared with and that
+    is itself compared with nothing.
+    """
     if row.against is None:
-        return metrics[SCORE] - base.mean
+        return None if plan.groups[row.group].get("apart") else metrics[SCORE] - base.mean
     return metrics[SCORE] - results[row.against]["metrics"][SCORE] if row.against in results else None
 
 
