@@ -7,6 +7,7 @@ python scripts/build_docs.py --no-drawing                             the pages 
 
 import argparse
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,34 +32,45 @@ def main() -> None:
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False)
 
-    drawing = None if arguments.no_drawing else drawing_page(arguments.run, say)
-    with console.status("building the pages"):
-        build_site(ROOT, arguments.out.absolute(), drawing)
+    with tempfile.TemporaryDirectory() as folder:
+        drawing = None if arguments.no_drawing else drawing_page(arguments.run, Path(folder) / "draw", say)
+        with console.status("building the pages"):
+            build_site(ROOT, arguments.out.absolute(), drawing)
     say(f"{arguments.out}: open index.html, or serve it: python -m http.server --directory {arguments.out} 8000")
 
 
-def drawing_page(path: Path | None, say: Callable[[str], None]) -> Callable[[Path], object] | None:
-    """What writes the page, with the run's network exported; None, and one line why, where there is none to show."""
+def drawing_page(path: Path | None, out: Path, say: Callable[[str], None]) -> Path | None:
+    """Write the page that reads drawings into `out`, with a run's network, exported if need be.
+
+    path: the run or bundle; None: the newest trained run, and where that cannot be shown, or there is none, the page
+    is left out: then one line says why, and None is returned. Raises InputError for a path that cannot be shown.
+    """
+    from okkhor.errors import InputError
+
+    try:
+        return _written(path, out, say)
+    except InputError as error:
+        if path is not None:
+            raise
+        say(f"the site is left without the page that reads drawings: {error}")
+        return None
+
+
+def _written(path: Path | None, out: Path, say: Callable[[str], None]) -> Path:
     from okkhor.errors import InputError
     from okkhor.runs import Run
+    from okkhor.serving.drawing import write_drawing_page
     from okkhor.training.bundles import bundle_of
 
     if path is None:
         try:
             path = Run.newest(os.environ.get("OKKHOR_RUNS") or ROOT / "runs", trained=True).path
-        except InputError:
-            say("no trained run: the site is without the page that reads drawings; make train, then make docs again")
-            return None
+        except InputError as error:
+            raise InputError("there is no trained run; make train, then make docs again") from error
     if not RUNTIME.is_dir():
-        raise InputError(f"{RUNTIME} is missing, which that page runs on: make setup-docs, or --no-drawing")
-    bundle = bundle_of(path, "onnx", say)
-
-    def write(out: Path) -> object:
-        from okkhor.serving.drawing import write_drawing_page
-
-        return write_drawing_page(bundle.path, out, runtime=RUNTIME)
-
-    return write
+        raise InputError(f"{RUNTIME} is missing, which that page runs on; make setup-docs")
+    write_drawing_page(bundle_of(path, "onnx", say).path, out, runtime=RUNTIME)
+    return out
 
 
 if __name__ == "__main__":

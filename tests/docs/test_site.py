@@ -121,13 +121,10 @@ def test_a_site_takes_an_older_ones_place_with_the_drawing_page(tmp_path):
     (root / "tool.py").write_text("print(`x`)  # ``` ````\n")
     out = build_site(root, tmp_path / "site")
     assert not (out / "draw").exists()
-
-    def drawing(folder: Path) -> None:
-        folder.mkdir()
-        (folder / "index.html").write_text("draws")
-
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text("draws")
     (out / "left.html").touch()
-    build_site(root, out, drawing)
+    build_site(root, out, tmp_path / "page")
     assert (out / "draw" / "index.html").read_text() == "draws"
     home = (out / "index.html").read_text()
     assert "draw/index.html" in home

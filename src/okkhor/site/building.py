@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from okkhor.errors import InputError
@@ -11,10 +10,10 @@ from okkhor.errors import InputError
 _AS_A_SITE = ("index.html", "sitemap.xml")
 
 
-def build_site(root: Path, out: Path, drawing: Callable[[Path], object] | None = None) -> Path:
+def build_site(root: Path, out: Path, drawing: Path | None = None) -> Path:
     """Build the pages of the repository at `root` into the folder `out`, in place of an older site there.
 
-    drawing: writes the page that reads drawings into the folder it is given.
+    drawing: the folder with the page that reads drawings; it becomes draw/ in the site, and has its link there.
     Raises InputError for links that lead nowhere and pages that the navigation lacks, and where `out` is a folder
     of something else.
     """
@@ -26,7 +25,7 @@ def build_site(root: Path, out: Path, drawing: Callable[[Path], object] | None =
     try:
         _build(root, part, drawing is not None)
         if drawing:
-            drawing(part / "draw")
+            shutil.copytree(drawing, part / "draw")
         if out.exists():
             out.rename(old)
         part.rename(out)
