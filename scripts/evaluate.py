@@ -3,6 +3,7 @@
 python scripts/evaluate.py runs/default/2026-11-22_20-18-00
 python scripts/evaluate.py runs/default/2026-11-22_20-18-00 data.dir=/data/bengaliai-cv19 data.split=all
 python scripts/evaluate.py runs/default/2026-11-22_20-18-00 model.tta=[[0.03,0],[-0.03,0],[0,0.03],[0,-0.03]]
+python scripts/evaluate.py runs/default/2026-11-22_20-18-00 --report
 """
 
 import argparse
@@ -13,6 +14,8 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("OKKHOR_ROOT", str(Path(__file__).resolve().parent.parent))
+
+SAME = ("data.batch_size", "data.workers", "data.cache_dir", "paths.")  # options that change nothing of what is read
 
 
 def main() -> None:
@@ -27,7 +30,13 @@ def main() -> None:
         "model.tta=[[0.03,0],[-0.03,0]]: averages over shifted views",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="also write pictures and tables: the run's own report/ again, or for other data or views "
+        "reports/evaluate/<run>/",
+    )
+    arguments = parser.parse_intermixed_args()
 
     from rich.console import Console
 
@@ -38,8 +47,9 @@ def main() -> None:
     from okkhor.reports.table import result_table
     from okkhor.runs import Run
     from okkhor.training.fit import quiet
+    from okkhor.training.reporting import report_network
     from okkhor.training.restore import restore, run_data
-    from okkhor.training.scoring import device, read, score
+    from okkhor.training.scoring import device, read, readings, score
 
     started = time.monotonic()
     quiet()
@@ -65,8 +75,16 @@ def main() -> None:
     seen = None if trained_on is None else among(labels, trained_on)
     found = score(module, probabilities, labels, seen)
     metrics = {f"{'val' if part == 'val' else 'test'}/{name}": value for name, value in found.items()}
-    Console().print(f"{len(rows):,} images, {part} of {data.dir or data.store.path}", soft_wrap=True, highlight=False)
+    images = f"{len(rows):,} images, {part} of {data.dir or data.store.path}"
+    if arguments.report:
+        own = part == "val" and all(key.startswith(SAME) for key in given)
+        folder = run.report if own else Path("reports") / "evaluate" / run.id
+        found = readings(data.store, rows, probabilities, seen)
+        *_, page = report_network(run.path, module, data, rows, found, folder=folder, of="" if own else f"{images}.")
+    Console().print(images, soft_wrap=True, highlight=False)
     Console().print(result_table(metrics, data.heads, run_dir=run.path, seconds=time.monotonic() - started))
+    if arguments.report:
+        Console().print(f"report    {page}", soft_wrap=True, highlight=False)
     if arguments.json:
         write_atomically(arguments.json, json.dumps({**metrics, "images": len(rows), "part": part}, indent=2) + "\n")
 

@@ -55,7 +55,8 @@ def test_every_kind_of_set_gets_a_whole_report(case, tmp_path):
     run = run_with_metrics(tmp_path / "run")
     written = write_report(run, readings_of(heads, count, **how), heads)
     assert {path.name for path in written} == {p.name for p in (run / "report").iterdir()}
-    assert list(report_images(run)) == list(PICTURES)
+    left_out = {"gradcam"} if count else {"gradcam", "calibration"}
+    assert list(report_images(run)) == [name for name in PICTURES if name not in left_out]
     for path in report_images(run).values():
         with Image.open(path) as image:
             image.load()
@@ -97,7 +98,7 @@ def test_whole_labels_are_named_or_shown_as_numbers(tmp_path):
 def test_no_metrics_means_no_curves_but_the_rest(tmp_path):
     heads = heads_of(5)
     write_report(tmp_path, readings_of(heads, 8), heads)
-    assert list(report_images(tmp_path)) == ["misread", "recall", "confusion"]
+    assert list(report_images(tmp_path)) == ["misread", "recall", "confusion", "calibration"]
     assert "learning_curves" not in (tmp_path / "report" / "index.html").read_text()
 
 
@@ -106,6 +107,18 @@ def test_writing_again_replaces_and_changes_nothing(tmp_path):
     first = {path: path.read_bytes() for path in write_report(run, readings_of(heads, 9), heads)}
     second = {path: path.read_bytes() for path in write_report(run, readings_of(heads, 9), heads)}
     assert first == second
+
+
+def test_votes_of_neighbors_are_no_probabilities_of_a_network(tmp_path):
+    heads = heads_of(5, 3)
+    made = replace(readings_of(heads, 20), image_ids=[str(k) for k in range(20)])
+    write_report(tmp_path, made, heads)
+    assert (tmp_path / "report" / "calibration.png").is_file()
+    assert (tmp_path / "report" / "predictions.parquet").is_file()
+    assert "calibration error" in text_of(tmp_path)
+    write_report(tmp_path, made, heads, by_neighbors=True)
+    assert not (tmp_path / "report" / "calibration.png").exists()
+    assert "alibration" not in text_of(tmp_path)
 
 
 def test_only_the_images_shown_are_read(tmp_path):

@@ -14,12 +14,7 @@ def class_texts(heads: Heads, store: Store) -> tuple[dict[str, list[str]], Calla
     """
     if store.class_names:
         return {heads[0].name: list(store.class_names)}, None
-    label_map = read_class_map()
-    names = {
-        head.name: label_map.names[head.column]
-        for head in heads
-        if head.column in COLUMNS and len(label_map.names[head.column]) == head.classes
-    }
+    label_map, names = read_class_map(), label_texts(heads)
     if tuple(head.column for head in heads if head.name in names) != COLUMNS or len(heads) != len(COLUMNS):
         return names, None
 
@@ -28,3 +23,13 @@ def class_texts(heads: Heads, store: Store) -> tuple[dict[str, list[str]], Calla
         return label_map.compose(root, vowel, consonant)
 
     return names, compose
+
+
+def label_texts(heads: Heads) -> dict[str, list[str]]:
+    """Names of the classes by head, of those heads that are components of Bengali graphemes."""
+    names = read_class_map().names
+    return {
+        head.name: names[head.column]
+        for head in heads
+        if head.column in COLUMNS and len(names[head.column]) == head.classes
+    }

@@ -107,13 +107,13 @@ def draw_curves(metrics: dict[str, Curve], heads: Heads, *, by_neighbors: bool =
     last = max(float(line.x[-1]) for line in losses + scores)
     limits = (0, max(last, 1))
     left = style.inches(figure, 0.75, 1.25, 3.2, 2.05 if rates else 3.0)
-    _draw(left, losses, "loss" if by_neighbors else "loss (nats)", limits, _span(losses))
+    draw_lines(left, losses, "loss" if by_neighbors else "loss (nats)", limits, span(losses))
     right = style.inches(figure, 5.45, 1.25, 3.1, 3.0)
-    _draw(right, scores, "macro recall", limits, (_span(scores, 0.1)[0], 1.0))
+    draw_lines(right, scores, "macro recall", limits, (span(scores, 0.1)[0], 1.0))
     bottom = [left, right]
     if rates:
         below = style.inches(figure, 0.75, 3.7, 3.2, 0.55)
-        _draw(below, rates[:1], "learning rate", limits, (0, _span(rates[:1])[1]))
+        draw_lines(below, rates[:1], "learning rate", limits, (0, span(rates[:1])[1]))
         below.yaxis.set_major_locator(MaxNLocator(2))
         bottom[0] = below
         left.tick_params(labelbottom=False)
@@ -138,7 +138,7 @@ def _finding(metrics: dict[str, Curve], per_epoch: float | None, name: str = "Va
     return f"{name} {scores[best]:.3f}, reached {when}", note
 
 
-def _span(lines: list[Line], grain: float = 0.0) -> tuple[float, float]:
+def span(lines: list[Line], grain: float = 0.0) -> tuple[float, float]:
     """Limits of y with a margin: down to a multiple of `grain`, or to 0 where that is near."""
     if not lines:
         return 0.0, 1.0
@@ -148,7 +148,7 @@ def _span(lines: list[Line], grain: float = 0.0) -> tuple[float, float]:
     return (0.0 if 0 <= low < 0.4 * high else low - 0.05 * abs(high - low)), high + 0.05 * (abs(high) or 1)
 
 
-def _draw(axes: Axes, lines: list[Line], name: str, across: tuple[float, float], up: tuple[float, float]) -> None:
+def draw_lines(axes: Axes, lines: list[Line], name: str, across: tuple[float, float], up: tuple[float, float]) -> None:
     """Draw lines named at their ends; across, up: the limits of x and y."""
     axes.set_title(name, loc="left", fontproperties=style.font(11.5, "bold"), color=style.INK, pad=4)
     axes.set(xlim=across, ylim=up if up[1] > up[0] else (up[0], up[0] + 1))

@@ -15,8 +15,10 @@ from okkhor.reports.webfont import font_faces
 _ABOUT = {
     "learning_curves": ("Learning curves", "Loss, score and recall of each head over the epochs."),
     "misread": ("Misread images", "The mistakes that the model was surest of, with truth and prediction."),
+    "gradcam": ("Where the network looked", "For the surest mistakes, the places that spoke for truth and for answer."),
     "recall": ("Recall per class", "The classes of each head that were read worst."),
     "confusion": ("Confusion", "Which of the most confused classes are taken for which."),
+    "calibration": ("Calibration", "How often answers are right, over the probability that they were given."),
 }
 
 _CSS = """
@@ -69,53 +71,63 @@ def write_page(
     parts: Mapping[str, list[HeadResult]],
     naming: Naming,
     pictures: list[Path],
+    tables: list[Path],
+    errors: list[float] | None,
     by_neighbors: bool = False,
     remark: str = "",
 ) -> Path:
     """Write the page.
 
     results: on all images; parts: on parts of them, by the combinations of their labels, or none; pictures: PNG files
-    beside the page, shown in their order; by_neighbors: of a pretraining; remark: a sentence below the score.
+    beside the page, shown in their order; tables: other files beside it; errors: each head's calibration error, None
+    where probabilities are none of a network; by_neighbors: of a pretraining; remark: a sentence below the score.
     """
     reader = "the neighbors of each image, by this run's features," if by_neighbors else "this run's best checkpoint"
     run = "/".join(run_dir.resolve().parts[-2:])
     links = ['<a href="#combinations">Label combinations</a>'] if parts else []
     links += [f'<a href="#{p.stem}">{_ABOUT[p.stem][0]}</a>' for p in pictures]
     links.append('<a href="#classes">Every class</a>')
+    files = ", ".join(f'<a href="{path.name}">{path.name}</a>' for path in tables)
     body = "\n".join(
         [
             f"<header><h1>{escape(run)}</h1><p>What {reader} read right and wrong, "
             f"on {len(results[0].labels):,} labelled images.</p><nav>{''.join(links)}</nav></header>",
-            _numbers(results, remark),
+            _numbers(results, errors, remark),
             *([_combinations(parts)] if parts else []),
             *(_picture(picture) for picture in pictures),
             _classes(results, naming),
-            '<footer>Written by Okkhor. The table as a file: <a href="recall.csv">recall.csv</a>.</footer>',
+            f"<footer>Written by Okkhor. As files: {files}.</footer>",
         ]
     )
-    page = (
+    with replacing(path) as temporary:
+        temporary.write_text(whole_page(f"{run}: report", body), encoding="utf-8")
+    return path
+
+
+def whole_page(title: str, body: str) -> str:
+    """A page with its style and its letters inside; body: HTML, title: text."""
+    return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(run)}: report</title>\n<style>\n{font_faces(body + run)}\n{_CSS}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>\n{font_faces(body + title)}\n{_CSS}</style>\n</head>\n"
         f"<body><main>\n{body}\n</main></body>\n</html>\n"
     )
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return path
 
 
 def _share(value: float) -> str:
     return "n/a" if math.isnan(value) else f"{value:.4f}"
 
 
-def _numbers(results: list[HeadResult], remark: str) -> str:
+def _numbers(results: list[HeadResult], errors: list[float] | None, remark: str) -> str:
     """The score beside a table of the heads."""
     total = sum(r.head.weight for r in results)
+    gaps = [""] * len(results) if errors is None else [f"<td>{_share(error)}</td>" for error in errors]
+    gap = "" if errors is None else "<th>calibration error</th>"
     rows = "".join(
         f"<tr><td>{escape(r.head.name)}</td><td>{_share(r.macro)}</td>"
         f"<td>{_share(float((r.labels == r.predicted).mean()) if len(r.labels) else math.nan)}</td>"
-        f"<td>{len(r.worst_first):,} of {r.head.classes:,}</td><td>{r.head.weight / total:.0%}</td></tr>"
-        for r in results
+        f"<td>{len(r.worst_first):,} of {r.head.classes:,}</td>{gap_cell}<td>{r.head.weight / total:.0%}</td></tr>"
+        for r, gap_cell in zip(results, gaps, strict=True)
     )
     strangers = sum(len(r.absent_but_predicted) for r in results)
     note = (
@@ -129,7 +141,8 @@ def _numbers(results: list[HeadResult], remark: str) -> str:
         f'<section><div class="numbers"><div><div class="score">{_share(score(results))}</div>'
         "<p>score: macro recall, weighted</p></div>"
         '<div class="wide"><table><thead><tr><th>head</th><th>macro recall</th><th>accuracy</th>'
-        f"<th>classes present</th><th>weight</th></tr></thead><tbody>{rows}</tbody></table></div></div>{note}</section>"
+        f"<th>classes present</th>{gap}<th>weight</th></tr></thead><tbody>{rows}</tbody></table></div></div>"
+        f"{note}</section>"
     )
 
 
@@ -161,7 +174,7 @@ def _picture(path: Path) -> str:
     heading, about = _ABOUT[path.stem]
     with Image.open(path) as image:
         width, height = image.size
-    look = "scan" if path.stem == "misread" else "chart"  # scans keep their paper white in the dark scheme
+    look = "scan" if path.stem in ("misread", "gradcam") else "chart"  # scans keep their paper white in the dark scheme
     return (
         f'<section id="{path.stem}"><h2>{heading}</h2><a href="{path.name}"><img class="{look}" src="{path.name}" '
         f'alt="{about}" width="{width}" height="{height}"></a></section>'

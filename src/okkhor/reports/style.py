@@ -143,7 +143,7 @@ def tidy(axes: Axes, grid: str = "y") -> None:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write the figure as PNG, whole or not at all; in fewer grays where scans' noise would pass MOST_BYTES."""
+    """Write the figure as PNG, whole or not at all; in fewer grays, then colors, where scans would pass MOST_BYTES."""
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
     for grays in (256, 64, 24, 8):
@@ -151,6 +151,10 @@ def save(figure: Figure, path: Path) -> Path:
         Image.fromarray(_with_grays(pixels, grays)).save(file, format="PNG", dpi=(DPI, DPI))
         if file.tell() <= MOST_BYTES:
             break
+    else:
+        file = BytesIO()
+        few = Image.fromarray(pixels).quantize(192, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(file, format="PNG", dpi=(DPI, DPI))
     with replacing(path) as temporary:
         temporary.write_bytes(file.getvalue())
     return path

@@ -97,4 +97,5 @@ def readings(
 ) -> Readings:
     """What a model said of rows of a store, for the report; seen: as in `score`."""
     assert store.labels is not None
-    return Readings(Rows(store.images, rows), store.labels[rows], probabilities, seen)
+    ids = store.image_ids
+    return Readings(Rows(store.images, rows), store.labels[rows], probabilities, seen, [ids[row] for row in rows])
