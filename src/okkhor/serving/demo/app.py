@@ -1,6 +1,6 @@
 """The page's server: static files, samples, and one question, /api/read, which it passes on to the model.
 
-GET  /                   the page; /page.css, /page.js, /icon.svg, /fonts/400.ttf, /fonts/600.ttf
+GET  /                   the page, its scripts and looks; /fonts/400.ttf, /fonts/600.ttf
 GET  /api/about          who answers, and the samples
 GET  /samples/<n>.png    a grapheme to try
 POST /api/read           the bytes of one image -> the model's answer with activation maps, or why there is none
@@ -8,7 +8,6 @@ POST /api/read           the bytes of one image -> the model's answer with activ
 
 import asyncio
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -25,11 +24,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from okkhor.errors import InputError
 from okkhor.serving.demo.answering import Answering
 from okkhor.serving.demo.samples import TEXTS, sample_png
+from okkhor.serving.typeface import FONTS, font_file
 
 PAGE = Path(__file__).resolve().parents[4] / "serve" / "page"
 MAX_IMAGE = 6_000_000  # bytes; as base64 in JSON it stays below what TorchServe takes
 READ_SECONDS = 30.0  # for the bytes of an image to arrive
-FONTS = {400: "HindSiliguri-Regular.ttf", 600: "HindSiliguri-SemiBold.ttf"}
 HEADERS = {
     # nothing from elsewhere, nothing inline
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
@@ -64,11 +63,10 @@ def page_app(answering: Answering, hosts: Sequence[str]) -> Starlette:
         return Response(await run_in_threadpool(sample_png, number), media_type="image/png")
 
     async def font(request: Request) -> Response:
-        name = FONTS.get(request.path_params["weight"])
-        if name is None:
+        weight = request.path_params["weight"]
+        if weight not in FONTS:
             raise HTTPException(404, f"no such font; expected the weights {', '.join(map(str, FONTS))}")
-        path = Path(str(files("fontpkg_hind_siliguri").joinpath("files", name)))
-        return FileResponse(path, media_type="font/ttf", headers={"Cache-Control": "max-age=86400"})
+        return FileResponse(font_file(weight), media_type="font/ttf", headers={"Cache-Control": "max-age=86400"})
 
     routes = [
         Route("/api/about", about),
