@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from okkhor.data.dataset import ImageAugmentation, ImageDataset, as_it_is, start_worker, worker_count
 from okkhor.data.joined import Joined
+from okkhor.data.opening import heads_in, open_store
 from okkhor.data.resized import resized_images
 from okkhor.data.sampling import EpochBatches, Extra
 from okkhor.data.splitting import SPLITS, among, held_out
@@ -112,18 +112,23 @@ class ImageData(pl.LightningDataModule):
     @property
     def store(self) -> Store:
         if self._store is None:
-            self._store = self._open()
-            if self.source != "image_folder" and self._store.labels is not None:
-                self._store.check_heads(Heads.from_config(self._heads))
+            self._store = open_store(
+                self.source,
+                self.dir,
+                self._heads,
+                store=self.store_path,
+                cache_dir=self.cache_dir,
+                raw_size=self.raw_size,
+                synthetic=self.synthetic,
+                download=self.download,
+            )
         return self._store
 
     @property
     def heads(self) -> Heads:
         """The heads with their numbers of classes; for class folders that means looking at the folders."""
         if self.source == "image_folder":
-            store = self.store
-            heads = {name: {"classes": len(store.class_names or []), **block} for name, block in self._heads.items()}
-            return Heads.from_config(heads)
+            return heads_in(self.source, self._heads, self.store)
         return Heads.from_config(self._heads)
 
     @cached_property
@@ -269,26 +274,6 @@ class ImageData(pl.LightningDataModule):
             prefetch_factor=4 if workers else None,
             pin_memory=not self._on_cpu() and torch.cuda.is_available(),
         )
-
-    def _open(self) -> Store:
-        if self.store_path is not None:
-            return Store.open(self.store_path)
-        assert self.dir is not None
-        if self.source == "image_folder":
-            from okkhor.data.image_folder import image_folder_store
-
-            return image_folder_store(self.dir, size=self.raw_size, cache_dir=self.cache_dir)[0]
-        if self.source == "synthetic":
-            from okkhor.data.rendered import rendered_store
-
-            return rendered_store(self.dir, self.synthetic, self.heads, cache_dir=self.cache_dir, size=self.raw_size)
-        if self.download:
-            from okkhor.data.download import download_competition
-
-            download_competition(Path(self.dir))
-        from okkhor.data.store import competition_store
-
-        return competition_store(self.dir, self.heads, cache_dir=self.cache_dir, size=self.raw_size)
 
     def _ranks(self) -> tuple[int, int]:
         """Number of processes and the number of this one."""

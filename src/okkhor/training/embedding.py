@@ -1,0 +1,84 @@
+"""What a run's network says of images of a store, in a process of its own that others start and wait for:
+
+python -m okkhor.training.embedding RUN STORE ROWS.npy FEATURES OUT.npz
+
+FEATURES: of so many of the first rows the features are kept, too. Says the number of rows done, a line each time.
+"""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from okkhor.atomic import replacing
+from okkhor.data.layout import Store
+from okkhor.data.reading import StoredImages
+from okkhor.data.resize import resize
+from okkhor.runs import Run
+from okkhor.training.fit import quiet
+from okkhor.training.restore import restore
+from okkhor.training.scoring import device
+
+BLOCK = 128  # images that are read and passed through the network at a time
+
+
+@torch.inference_mode()
+def embed(run: Run, store: Store, rows: np.ndarray, features: int) -> dict[str, np.ndarray]:
+    """`read_as`, `sure`, `given` and `features` as `okkhor.reports.eda.opinions.Opinions` has them.
+
+    The images are read as a file and resized here: neither the store nor its resized images stay in memory, and
+    nothing is written beside them. Raises InputError for a store of other heads than the run's.
+    """
+    _, data, module = restore(run, [f"data.store={store.path}"])
+    store.check_heads(data.heads)
+    labels, images = store.labels, StoredImages(store)
+    assert labels is not None
+    place = device()
+    net = module.to(place).net
+    found = {
+        "read_as": np.empty((len(rows), len(data.heads)), np.int64),
+        "sure": np.empty((len(rows), len(data.heads)), np.float32),
+        "given": np.empty((len(rows), len(data.heads)), np.float32),
+    }
+    kept = []
+
+    def prepared(start: int) -> np.ndarray:
+        return resize(images[rows[start : start + BLOCK]], data.size, crop=data.crop)
+
+    with ThreadPoolExecutor(1) as beside:  # the next block is read while the network looks at this one
+        coming = beside.submit(prepared, 0)
+        for start in range(0, len(rows), BLOCK):
+            pixels = torch.from_numpy(coming.result())[:, None].to(place)
+            if start + BLOCK < len(rows):
+                coming = beside.submit(prepared, start + BLOCK)
+            pooled = net.features(pixels)
+            if start < features:
+                kept.append(pooled.flatten(1)[: features - start].float().cpu().numpy())
+            part = slice(start, start + BLOCK)
+            for k, logits in zip(range(len(data.heads)), net.decided(net.read_off(pooled)), strict=False):
+                probabilities = logits.float().softmax(1).cpu().numpy()
+                each = np.arange(len(probabilities))
+                best = probabilities.argmax(axis=1)
+                found["read_as"][part, k], found["sure"][part, k] = best, probabilities[each, best]
+                found["given"][part, k] = probabilities[each, labels[rows[part], k]]
+            print(min(start + BLOCK, len(rows)), flush=True)
+    return {**found, "features": np.concatenate(kept) if kept else np.empty((0, 1), np.float32)}
+
+
+def main() -> None:
+    run, store, rows, features, out = sys.argv[1:]
+    quiet()
+    found = embed(Run.open(run), Store.open(store), np.load(rows, allow_pickle=False), int(features))
+    with replacing(Path(out)) as temporary, temporary.open("wb") as file:
+        np.savez(file, **found)
+
+
+if __name__ == "__main__":
+    from okkhor.launching.exits import one_line_errors
+    from okkhor.tether import tether_if_started
+
+    tether_if_started()
+    with one_line_errors():
+        main()
