@@ -1,5 +1,6 @@
 """parts.yaml is true of this repository, and what it leaves is without the reference task."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from okkhor.templating.naming import Name
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_THE_TASK = re.compile(r"bengali|bangla|grapheme|vowel|consonant|okkhor|competition|[\u0980-\u09ff]", re.IGNORECASE)
+OWN = ("plankton", "hydra_plugins")
 SAID = (
     "src/",
     "configs/",
@@ -96,6 +98,30 @@ def test_a_copy_with_the_task_keeps_its_files(copy, files):
         pytest.skip("it does not")
     assert (made / "src" / "plankton" / "tables" / "graphemes.csv").read_bytes() == (
         files[PurePosixPath("src/okkhor/tables/graphemes.csv")].content
+    )
+
+
+def test_what_a_copy_imports_of_itself_is_there(copy):
+    _, made = copy
+    missing = []
+    for path in sorted(made.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OWN:
+                for alias in node.names:
+                    if not defines(made, node.module, alias.name):
+                        missing.append(f"{path.relative_to(made)}:{node.lineno} from {node.module} import {alias.name}")
+    assert missing == []
+
+
+def defines(made: Path, module: str, name: str) -> bool:
+    """Whether a module of a copy has a name: written at its top, imported there, or a module in its folder."""
+    base = made / "src" / Path(*module.split("."))
+    file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    if (base / f"{name}.py").is_file() or (base / name).is_dir():
+        return True
+    return (
+        file.is_file()
+        and re.search(rf"^(?!\s*#).*\b{name}\b", file.read_text(encoding="utf-8"), re.MULTILINE) is not None
     )
 
 
