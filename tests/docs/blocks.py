@@ -68,7 +68,7 @@ class Project:
         path = f"{self.root / '.venv' / 'bin'}{os.pathsep}{kept.get('PATH', '')}"
         return {**kept, "PYTHONPATH": source, "PATH": path, "COLUMNS": "120", MARK: str(self.root)}
 
-    def run(self, block: Block, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, block: Block, timeout: float = 1200) -> subprocess.CompletedProcess[str]:
         """What a block did; stderr is in stdout, in the order in which it was written."""
         command = ["bash", "-e", "-c", block.text] if block.language == "sh" else ["python", "-c", block.text]
         return subprocess.run(

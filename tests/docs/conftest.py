@@ -1,5 +1,6 @@
 """Copies of the project in which the commands of its documentation run."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,15 +9,25 @@ import pytest
 from docs.blocks import Project
 
 
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory) -> Path:
+    """500 images, rendered as train.py renders them, shared by all workers of this test run."""
+    from okkhor.data.synthetic import render_dataset
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return render_dataset(shared / "rendered", count=500, seed=0, workers=1, progress=False)
+
+
 @pytest.fixture
-def make_project(synthetic_dir, monkeypatch) -> Iterator[Callable[[Path], Project]]:
+def make_project(rendered, monkeypatch) -> Iterator[Callable[[Path], Project]]:
     """make_project(folder): a copy there. What its commands leave running fails the test, and is ended."""
     for name in ("GIT_DIR", "GIT_WORK_TREE"):  # of a hook that runs the tests
         monkeypatch.delenv(name, raising=False)
     made = []
 
     def make(folder: Path) -> Project:
-        made.append(Project(folder, synthetic_dir))
+        made.append(Project(folder, rendered))
         return made[-1]
 
     yield make
