@@ -30,7 +30,7 @@ def main() -> None:
     from okkhor.reports.comparison.page import write_comparison
     from okkhor.reports.comparison.reading import read_runs
     from okkhor.reports.comparison.standing import remarks, standings
-    from okkhor.reports.comparison.table import comparison_table
+    from okkhor.reports.comparison.table import comparison_tables
     from okkhor.reports.naming import Naming
     from okkhor.runs import Run
 
@@ -45,7 +45,8 @@ def main() -> None:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("resampling", total=arguments.rounds * len(runs))
         found = standings(runs, reference, arguments.rounds, advance=lambda done: progress.advance(task, done))
-    console.print(comparison_table(found))
+    for table in comparison_tables(found, console.width):
+        console.print(table)
     for sentence in remarks(found):
         console.print(sentence, soft_wrap=True, highlight=False, markup=False)
     naming = Naming(label_texts(reference.predictions.heads))

@@ -16,7 +16,7 @@ from okkhor.reports.recall import HeadResult
 
 MOST, MOST_HEADS = 12, 6
 COLUMNS = 2
-FINE = 4  # a map is drawn with so many times the image's points
+FINE = 2  # a map is drawn with so many times the image's points: about those of the finished picture
 # from paper to orange: lightness falls all the way, so that a print in gray tells as much
 HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#fde3c0", "#f9b46b", "#e07b1a"])
 _APART, _GAP, _HEADING = 0.4, 0.1, 0.5  # inches: between mistakes, between the pictures of one, over a head's

@@ -28,6 +28,7 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DPI = 144  # twice the CSS pixel at 72 an inch: sharp on retina screens
 WIDTH = 10.0  # inches of every picture
 MOST_BYTES = 480_000  # aimed at for a picture: it goes to loggers, repositories and mail
+COLORS = 192  # of a picture that is too large with all of its own
 _FAMILY = ("Hind Siliguri", "DejaVu Sans")  # the second, which matplotlib brings, has the arrows and accents
 
 
@@ -146,22 +147,26 @@ def save(figure: Figure, path: Path) -> Path:
     """Write the figure as PNG, whole or not at all; in fewer grays, then colors, where scans would pass MOST_BYTES."""
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
-    for grays in (256, 64, 24, 8):
-        file = BytesIO()
-        Image.fromarray(_with_grays(pixels, grays)).save(file, format="PNG", dpi=(DPI, DPI))
-        if file.tell() <= MOST_BYTES:
+    content = _png(Image.fromarray(pixels))
+    neutral = (pixels == pixels[..., :1]).all(axis=-1, keepdims=True)
+    if len(content) > MOST_BYTES and neutral.mean() < 0.9:
+        content = _png(Image.fromarray(pixels).quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE))
+    for grays in (64, 24, 8):
+        if len(content) <= MOST_BYTES:
             break
-    else:
-        file = BytesIO()
-        few = Image.fromarray(pixels).quantize(192, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        few.save(file, format="PNG", dpi=(DPI, DPI))
+        content = _png(Image.fromarray(_with_grays(pixels, neutral, grays)))
     with replacing(path) as temporary:
-        temporary.write_bytes(file.getvalue())
+        temporary.write_bytes(content)
     return path
 
 
-def _with_grays(pixels: np.ndarray, grays: int) -> np.ndarray:
+def _png(image: Image.Image) -> bytes:
+    file = BytesIO()
+    image.save(file, format="PNG", dpi=(DPI, DPI))
+    return file.getvalue()
+
+
+def _with_grays(pixels: np.ndarray, neutral: np.ndarray, grays: int) -> np.ndarray:
     """Pixels (H, W, 3) with neutral ones rounded to evenly spaced grays, black and white among them."""
-    neutral = (pixels == pixels[..., :1]).all(axis=-1, keepdims=True)
     levels = (np.round(np.arange(256) * (grays - 1) / 255) * 255 / (grays - 1)).round().astype(np.uint8)
     return np.where(neutral, levels[pixels], pixels)

@@ -32,4 +32,6 @@ def test_many_images_that_changed_weigh_more_than_the_only_one():
     theirs = np.array([1] + [1] * 10 + [0] * 20)
     ours = np.array([0] + [1] * 29 + [0])
     head = Head("h", "h", 2)
-    assert most_changed(HeadResult.of(head, labels, ours), HeadResult.of(head, labels, theirs)).tolist() == [1, 0]
+    results = HeadResult.of(head, labels, ours), HeadResult.of(head, labels, theirs)
+    assert most_changed(*results, most=1).tolist() == [1]
+    assert most_changed(*results).tolist() == [0, 1]  # but shown by points

@@ -37,14 +37,17 @@ def test_a_sweep_is_its_finished_jobs_with_the_words_of_each(make_run):
         ("job 1", "seed=1"),
         ("job 10", "seed=10"),
     ]
-    assert left_out == [f"left out: {sweep / '2'}, which has no scores"]
+    assert left_out == [f"left out: {sweep / '2'} has not finished"]
 
 
 def test_what_cannot_be_compared_is_refused_with_what_to_do(make_run, tmp_path):
     good = make_run("good/a")
     cases = {
         "no predictions.parquet": (make_run("old/a", None), r"evaluate\.py .*/old/a --report` writes it"),
-        "not finished": (make_run("cut/a", finished=False), r"metrics\.json: not there, the run has not finished"),
+        "not finished": (
+            make_run("cut/a", finished=False),
+            "1 finished run; expected two at least, or a sweep of such; left out: .*/cut/a has not",
+        ),
         "pretraining": (make_run("ssl/a", pretrain={"method": "x"}), "a pretraining has no trained heads"),
         "nothing": (tmp_path / "nowhere", "no such run directory"),
         "empty": (tmp_path / "runs" / "good" / "a" / "logs", "no run in it"),

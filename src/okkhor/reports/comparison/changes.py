@@ -14,10 +14,10 @@ _ROW = 0.225  # inches
 
 
 def most_changed(ours: HeadResult, theirs: HeadResult, most: int = MOST_ROWS) -> np.ndarray:
-    """Classes whose numbers of right answers changed, most gained first: half gained and half lost, where there are.
+    """The classes whose recall changed most, most gained first: half gained and half lost, where there are.
 
-    ours, theirs: on the same images. A change of one image among one is a weaker sign than of 20 among 40: the count
-    is raised by PRIOR before dividing.
+    ours, theirs: on the same images. Which ones are taken: a change of one image among one is a weaker sign than of 20
+    among 40, so the count is raised by PRIOR before dividing.
     """
     change = ours.hits - theirs.hits
     sign = change / (ours.count + PRIOR)
@@ -26,7 +26,8 @@ def most_changed(ours: HeadResult, theirs: HeadResult, most: int = MOST_ROWS) ->
     half = most // 2
     up = min(len(gained), max(half, most - len(lost)))
     down = min(len(lost), most - up)
-    return np.concatenate([gained[:up], lost[len(lost) - down :]])
+    taken = np.concatenate([gained[:up], lost[len(lost) - down :]])
+    return taken[np.argsort(-change[taken] / ours.count[taken], kind="stable")]
 
 
 def draw_changes(rival: Standing, reference: Standing, naming: Naming) -> Figure:
@@ -34,9 +35,9 @@ def draw_changes(rival: Standing, reference: Standing, naming: Naming) -> Figure
     pairs = list(zip(rival.results, reference.results, strict=True))
     pairs = sorted(pairs, key=lambda pair: -pair[0].head.weight)[:MOST_HEADS]
     rows = [most_changed(*pair) for pair in pairs]
-    heights = [0.62 + _ROW * max(len(classes), 1) + 0.5 for classes in rows]
+    heights = [0.6 + _ROW * max(len(classes), 1) + 0.5 for classes in rows]
     columns = min(2, len(pairs))
-    tops = [1.15] * columns
+    tops = [1.0] * columns
     places = []
     for height in heights:
         column = int(np.argmin(tops))
@@ -49,7 +50,7 @@ def draw_changes(rival: Standing, reference: Standing, naming: Naming) -> Figure
         f"From {theirs} to {ours}: {_finding(pairs, rows, naming)}",
         f"Change of recall in points, and of how many of the class's images; blue: {ours} reads more of them right.",
     )
-    wide = (style.WIDTH - 0.6) / columns
+    wide = (style.WIDTH - 0.4) / columns
     for pair, classes, (column, top) in zip(pairs, rows, places, strict=True):
         _draw_panel(figure, *pair, classes, naming, (0.3 + column * wide, top, wide))
     return figure
@@ -87,7 +88,7 @@ def _draw_panel(
         return
     names = [naming.short(ours.head, int(label), 14) for label in classes]
     margin = min(0.25 + 0.08 * max(map(len, names)), width * 0.35)
-    axes = style.inches(figure, left + margin, top + 0.5, width - margin - 1.35, _ROW * len(classes))
+    axes = style.inches(figure, left + margin, top + 0.45, width - margin - 1.35, _ROW * len(classes))
     points = 100 * change[classes] / np.maximum(ours.count[classes], 1)
     axes.barh(
         np.arange(len(classes)), points, height=0.62, color=[style.RIGHT if p > 0 else style.WRONG for p in points]

@@ -24,8 +24,8 @@ def draw_scores(found: Sequence[Standing]) -> Figure:
         shown[-1] = reference
     heads = head_names(found)[:MOST_HEADS]
     tall = _ROW * len(shown)
-    second = 1.35 + tall + 0.95
-    figure = style.new_figure(second + tall + 0.65 if len(heads) > 1 else 1.35 + tall + 0.6)
+    second = 1.35 + tall + 0.85
+    figure = style.new_figure(second + tall + 0.5 if len(heads) > 1 else 1.35 + tall + 0.5)
     images = f"{len(reference.compared.predictions.image_ids):,}"
     note = (
         f"Dots: on {images} validation images. Lines: 95 % of what other images of their kind would give (bootstrap; "
@@ -61,12 +61,11 @@ def finding(found: Sequence[Standing]) -> str:
         return f"{name} and runs that were validated on other images"
     difference = best.difference
     assert difference is not None
-    who = style.shorten(best.name, 24)
-    lead = "" if len(found) == 2 else "the best of the others, "
+    who = style.shorten(best.name, 24) + (f", the best of {len(found) - 1} others," if len(found) > 2 else "")
     if not difference.clear:
-        return f"{lead}{who} and {name} cannot be told apart: {difference.value:+.4f}, within what chance gives"
+        return f"{who} cannot be told apart from {name}: {difference.value:+.4f}, within what chance gives"
     how = "above" if difference.value > 0 else "below"
-    return f"{lead}{who} is {abs(difference.value):.4f} {how} {name}, more than chance gives"
+    return f"{who} is {abs(difference.value):.4f} {how} {name}, more than chance gives"
 
 
 def _names(figure: Figure, shown: Sequence[Standing], top: float) -> None:

@@ -12,8 +12,8 @@ from okkhor.atomic import replacing
 from okkhor.reports import style
 from okkhor.reports.comparison.changes import draw_changes
 from okkhor.reports.comparison.figures import draw_scores, draw_together, finding
-from okkhor.reports.comparison.standing import Standing, remarks, rival
-from okkhor.reports.comparison.table import cost_cells, head_names, read_estimate, write_classes, write_scores
+from okkhor.reports.comparison.standing import Estimate, Standing, remarks, rival
+from okkhor.reports.comparison.table import COST, cost_cells, head_names, read_estimate, write_classes, write_scores
 from okkhor.reports.naming import Naming
 from okkhor.reports.page import whole_page
 
@@ -47,7 +47,7 @@ def write_comparison(folder: Path, found: Sequence[Standing], naming: Naming, ro
         (folder / "classes.csv").unlink(missing_ok=True)
     sentence = finding(found)
     body = "\n".join([
-        f"<header><h1>{len(found)} runs compared</h1><p>{escape(sentence[0].upper() + sentence[1:])}.</p></header>",
+        f"<header><h1>{len(found)} runs compared</h1><p>{escape(sentence)}.</p></header>",
         _numbers(found, rounds),
         *(_picture(path) for path in pictures),
         f"<footer>Written by Okkhor. As files beside this page: {', '.join(path.name for path in tables)}.</footer>",
@@ -60,12 +60,12 @@ def write_comparison(folder: Path, found: Sequence[Standing], naming: Naming, ro
 
 def _numbers(found: Sequence[Standing], rounds: int) -> str:
     heads = head_names(found)
-    columns = ["run", "score", "to the reference", *heads, "time", "epochs", "images/s", "parameters"]
+    columns = ["run", "score", "difference", *heads, *COST]
     rows = []
     for standing in found:
         run = standing.compared
         differs = f'<br><span class="note">{escape(run.differs)}</span>' if run.differs else ""
-        difference = read_estimate(standing.difference, signed=True)
+        difference = _estimate(standing.difference, signed=True)
         if standing.is_reference:
             difference = "reference"
         elif standing.difference is None:
@@ -73,7 +73,7 @@ def _numbers(found: Sequence[Standing], rounds: int) -> str:
         elif standing.difference.clear:
             difference = f"<strong>{difference}</strong>"
         recalls = [f"{standing.recalls[name].value:.4f}" if name in standing.recalls else "" for name in heads]
-        cells = [read_estimate(standing.score), difference, *recalls, *cost_cells(standing)]
+        cells = [_estimate(standing.score), difference, *recalls, *cost_cells(standing)]
         rows.append(
             f'<tr><td title="{escape(str(run.run.path))}">{escape(standing.name)}{differs}</td>'
             + "".join(f"<td>{cell}</td>" for cell in cells)
@@ -81,7 +81,7 @@ def _numbers(found: Sequence[Standing], rounds: int) -> str:
         )
     said = [
         *remarks(found),
-        f"In brackets: 95 % intervals over the validation images, from {rounds:,} bootstrap rounds; differences are "
+        f"Small: 95 % intervals over the validation images, from {rounds:,} bootstrap rounds; differences are "
         "taken between runs on the same drawn images. Bold: the interval leaves out 0. Another seed of a training "
         "moves scores, too, and is not in the intervals.",
         "Time is wall time with validation and pictures, of a resumed run that of its last process; images/s are all "
@@ -93,6 +93,11 @@ def _numbers(found: Sequence[Standing], rounds: int) -> str:
         + "".join(f'<p class="note">{escape(text)}</p>' for text in said)
         + "</section>"
     )
+
+
+def _estimate(estimate: Estimate | None, *, signed: bool = False) -> str:
+    """The number, and its interval small below it."""
+    return '<br><span class="note">'.join(read_estimate(estimate, signed=signed)) + "</span>" if estimate else ""
 
 
 def _picture(path: Path) -> str:

@@ -16,8 +16,11 @@ from okkhor.reports.curves import Curve, read_metrics, steps_per_epoch
 from okkhor.reports.predictions import FILE, Predictions
 from okkhor.runs import Run
 
-# of a command line: where a run lies and is computed, which is no part of what it is
-PLACES = ("name", "resume", "launcher", "paths", "data.dir", "data.store", "data.cache_dir", "hydra", "sweep")
+# of a command line: where a run lies, is computed and is shown, which changes nothing of what it learns
+PLACES = (
+    "name", "resume", "launcher", "paths", "data.dir", "data.store", "data.cache_dir", "data.workers", "hydra", "sweep",
+    "logger", "export",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,20 +65,19 @@ class Compared:
 
 
 def read_runs(paths: Sequence[Path]) -> tuple[list[Compared], list[str]]:
-    """The runs in their order, each once, and what is to be said of a sweep's jobs that are left out.
+    """The runs in their order, each once, and what is to be said of those that are left out: they have not finished.
 
-    paths: run directories, and folders that hold such, as those of sweeps. Raises InputError naming the run that has
-    not finished, has no trained heads, or has no predictions beside its report.
+    paths: run directories, and folders that hold such, as those of sweeps. Raises InputError where fewer than two runs
+    have finished, and naming a run that has no trained heads, or no predictions beside its report.
     """
-    runs, left_out = [], []
-    for path in paths:
-        for run, of_sweep in _found(path):
-            if of_sweep and not (run.path / "metrics.json").is_file():
-                left_out.append(f"left out: {run.path}, which has no scores")
-            elif all(run.path != other.path for other in runs):
-                runs.append(run)
+    found = {run.path: run for path in paths for run in _found(path)}
+    runs = [run for run in found.values() if (run.path / "metrics.json").is_file()]
+    left_out = [f"left out: {path} has not finished" for path in found if not (path / "metrics.json").is_file()]
     if len(runs) < 2:
-        raise InputError(f"{' '.join(map(str, paths))}: {len(runs)} finished run; expected two at least, or a sweep")
+        raise InputError(
+            f"{' '.join(map(str, paths))}: {len(runs) or 'no'} finished run; expected two at least, or a sweep of such"
+            + "".join(f"; {line}" for line in left_out)
+        )
     names, words = short_names([run.path for run in runs]), [_words(run.path) for run in runs]
     shared = set.intersection(*map(set, words))
     return [
@@ -84,14 +86,14 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Compared], list[str]]:
     ], left_out
 
 
-def _found(path: Path) -> list[tuple[Run, bool]]:
-    """The run that a folder is, or those that lie in it, and whether they lie in it."""
+def _found(path: Path) -> list[Run]:
+    """The run that a folder is, or those that lie in it."""
     if not path.expanduser().is_dir() or (path / "config.yaml").is_file():
-        return [(Run.open(path), False)]
+        return [Run.open(path)]
     inside = [config.parent for config in path.expanduser().glob("*/config.yaml")]
     if not inside:
         raise InputError(f"{path}: no run in it; expected a run directory, or a folder of runs such as a sweep's")
-    return [(Run.open(run), True) for run in sorted(inside, key=lambda run: (len(run.name), run.name))]
+    return [Run.open(run) for run in sorted(inside, key=lambda run: (len(run.name), run.name))]
 
 
 def _read(run: Run, name: str, differs: str) -> Compared:

@@ -13,18 +13,19 @@ from okkhor.reports.comparison.standing import Estimate, Standing
 from okkhor.reports.naming import Naming
 from okkhor.reports.reading import read_duration
 
+COST = ("time", "epochs", "images/s", "parameters")
+MOST_NAME = 34  # characters of a run's name, and of what it differs in, on a line
+
 
 def head_names(found: Sequence[Standing]) -> list[str]:
     """Heads of all runs, in their order."""
     return list(dict.fromkeys(name for standing in found for name in standing.recalls))
 
 
-def read_estimate(estimate: Estimate | None, *, signed: bool = False) -> str:
-    """As `0.912 ±` would be, but with the interval itself, which need not be even: 0.912 (0.904 to 0.921)."""
-    if estimate is None:
-        return ""
+def read_estimate(estimate: Estimate, *, signed: bool = False) -> tuple[str, str]:
+    """The number, and its interval, which need not lie evenly around it."""
     sign = "+" if signed else ""
-    return f"{estimate.value:{sign}.4f} ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})"
+    return f"{estimate.value:{sign}.4f}", f"{estimate.low:{sign}.3f} to {estimate.high:{sign}.3f}"
 
 
 def read_count(count: float | None) -> str:
@@ -46,31 +47,41 @@ def cost_cells(standing: Standing) -> list[str]:
     ]
 
 
-def comparison_table(found: Sequence[Standing]) -> Table:
-    """A row a run, best first; bold what differs clearly from the reference."""
+def comparison_tables(found: Sequence[Standing], width: int) -> list[Table]:
+    """A row a run, best first, intervals in small print; colored where a run differs clearly from the reference.
+
+    width: of the console; where one table does not fit, scores and cost get one each.
+    """
+    names, least = head_names(found), max(len(standing.name) for standing in found)
+    wide = min(least, MOST_NAME) + sum(len(name) + 2 for name in (*names, *COST)) + 2 * 18
+    parts = [(True, True)] if wide <= width else [(True, False), (False, True)]
+    return [_table(found, names, *part) for part in parts]
+
+
+def _table(found: Sequence[Standing], names: Sequence[str], scores: bool, cost: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("run", overflow="fold")
-    if any(standing.compared.differs for standing in found):
-        table.add_column("differs in", overflow="fold")
-    for name in ("score", "to the reference", *head_names(found), "time", "epochs", "images/s", "parameters"):
-        table.add_column(name, justify="right")
+    table.add_column("run", overflow="fold", max_width=MOST_NAME, min_width=8)
+    for name in (*(("score", "difference", *names) if scores else ()), *(COST if cost else ())):
+        table.add_column(name, justify="right", no_wrap=True)
     for standing in found:
-        cells = [Text(standing.name)]
-        if any(other.compared.differs for other in found):
-            cells.append(Text(standing.compared.differs))
-        cells.append(Text(read_estimate(standing.score)))
-        difference = Text(read_estimate(standing.difference, signed=True))
-        if standing.is_reference:
-            difference = Text("reference", style="dim")
-        elif standing.difference is None:
-            difference = Text("other images", style="dim")
-        elif standing.difference.clear:
-            difference.stylize("bold green" if standing.difference.value > 0 else "bold red")
-        cells.append(difference)
-        for name in head_names(found):
-            cells.append(Text(f"{standing.recalls[name].value:.4f}" if name in standing.recalls else ""))
-        table.add_row(*cells, *map(Text, cost_cells(standing)))
+        cells = [_two_lines(standing.name, standing.compared.differs if scores else "")]
+        if scores:
+            cells += [_two_lines(*read_estimate(standing.score)), _difference(standing)]
+            recalls = (standing.recalls.get(name) for name in names)
+            cells += [Text("" if recall is None else f"{recall.value:.4f}") for recall in recalls]
+        table.add_row(*cells, *(map(Text, cost_cells(standing)) if cost else ()))
     return table
+
+
+def _difference(standing: Standing) -> Text:
+    if standing.difference is None:
+        return Text("reference" if standing.is_reference else "other images", style="dim")
+    clear = "bold green" if standing.difference.value > 0 else "bold red"
+    return _two_lines(*read_estimate(standing.difference, signed=True), clear if standing.difference.clear else "")
+
+
+def _two_lines(first: str, second: str, style: str = "") -> Text:
+    return Text.assemble((first, style), *([("\n" + second, "dim")] if second else []))
 
 
 def write_scores(found: Sequence[Standing], path: Path) -> Path:
