@@ -3,8 +3,10 @@
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 from torch import nn
 
+from okkhor.build import build
 from okkhor.errors import InputError
 from okkhor.own_code import own_class
 
@@ -71,3 +73,12 @@ def test_what_cannot_be_had_is_refused_in_one_line_that_names_key_and_place(proj
     with pytest.raises(InputError, match=rf"^{KEY}: .*{said}") as refused:
         own_class(dotted, nn.Module, KEY)
     assert "\n" not in str(refused.value)
+
+
+def test_a_target_of_the_configuration_may_be_a_class_of_ones_own(project):
+    (project / "own_target.py").write_text(
+        "class Pair:\n    def __init__(self, left, right=2):\n        self.left = left\n"
+    )
+    assert build(OmegaConf.create({"_target_": "own_target.Pair", "left": 7}), "aug.batch").left == 7
+    with pytest.raises(InputError, match=r"^aug\.batch\.lefd: no such option of Pair; did you mean aug\.batch\.left\?"):
+        build(OmegaConf.create({"_target_": "own_target.Pair", "lefd": 7}), "aug.batch")
