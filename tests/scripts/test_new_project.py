@@ -117,6 +117,7 @@ def test_digits_are_trained_evaluated_and_read_in_the_copy(made, tmp_path):
 
 @pytest.mark.slow
 def test_a_part_of_the_copys_own_tests_passes(made):
-    part = [f"tests/{name}" for name in ("test_heads.py", "test_labels.py", "test_runs.py", "data/synthetic")]
+    dataset = "data/synthetic/test_dataset.py::test_labels_belong_to_the_combination"
+    part = [f"tests/{name}" for name in ("test_heads.py", "test_labels.py", "test_runs.py", dataset)]
     done = within(made[0], "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not slow", *part)
     assert done.returncode == 0, done.stdout[-3000:]
