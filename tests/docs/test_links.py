@@ -14,12 +14,16 @@ LOCAL = {"127.0.0.1", "localhost", "host0"}
 
 
 def markdown() -> list[str]:
-    """Markdown files that git has or would take."""
+    """Markdown files that git has or would take; those in src/ are for a project that is made of this one."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return sorted(path for path in set(listed.stdout.split("\n")) if path and (ROOT / path).is_file())
+    return sorted(
+        path
+        for path in set(listed.stdout.split("\n"))
+        if path.strip() and not path.startswith("src/") and (ROOT / path).is_file()
+    )
 
 
 def in_git(path: str) -> bool:

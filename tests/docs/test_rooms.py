@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -35,6 +36,7 @@ def room(module: str) -> str:
     return ".".join(module.split(".")[:2]) if module.startswith(f"{PACKAGE}.") else module.split(".")[0]
 
 
+@cache
 def imported(file: Path) -> list[tuple[int, str]]:
     """Every module that a file imports, at its top or inside a function, with the line."""
     found = []
