@@ -111,8 +111,8 @@ def opened(config: Any) -> tuple[Any, str]:
         fold_seed=block["fold_seed"],
         seed=config.seed,
     )
-    folder = Path(block["dir"] or store.path).name
-    return data, folder if block["source"] == "image_folder" else block["source"]
+    rendered = block["source"] == "synthetic" and not block["store"]
+    return data, "synthetic graphemes" if rendered else Path(block["store"] or block["dir"]).name
 
 
 if __name__ == "__main__":

@@ -58,18 +58,19 @@ def _start(words: list[str], done: Callable[[int], None]) -> None:
     environment = {**os.environ, PARENT: str(os.getpid())}
     environment.pop(ERROR_FILE, None)
     command = [sys.executable, "-m", "okkhor.training.embedding", *words]
-    with tempfile.TemporaryFile("w+") as errors:
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as child,
+    ):
         try:
             assert child.stdout is not None
             for line in child.stdout:
                 if line.strip().isdecimal():
                     done(int(line))
             status = child.wait()
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
+        except BaseException:
+            child.kill()
+            raise
         if status:
             errors.seek(0)
             lines = [line for line in errors.read().splitlines() if line.strip()] or [f"it ended with status {status}"]

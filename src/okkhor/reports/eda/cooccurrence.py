@@ -63,7 +63,7 @@ def _heat_map(
         "customdata": table.tolist(),
         "x": [str(c) for c in columns],
         "y": [str(c) for c in rows],
-        "text": [[f"{data.spelled(across, int(c))} + {data.spelled(down, int(r))}" for c in columns] for r in rows],
+        "text": [[f"{data.spelled(across, int(c))}<br>{data.spelled(down, int(r))}" for c in columns] for r in rows],
         "hovertemplate": "<b>%{text}</b><br>%{customdata:,} images<extra></extra>",
         "hoverongaps": False,
         "zmin": 0,
@@ -80,11 +80,12 @@ def _heat_map(
     few = len(columns) <= 40
     names = [data.spelled(down, int(r)) for r in rows]
     along = [data.spelled(across, int(c)) for c in columns]
+    ticks = {"tickvals": heat["x"], "ticktext": along} if few else {"showticklabels": False}
+    bare = {"type": "category", "showgrid": False, "ticks": "", "tickfont": {"size": 15}}
     layout = {
-        "xaxis": {"type": "category", **({"tickvals": heat["x"], "ticktext": along} if few else
-                                         {"showticklabels": False})},
-        "yaxis": {"type": "category", "autorange": "reversed", "tickvals": heat["y"], "ticktext": names},
-    }  # fmt: skip
+        "xaxis": {**bare, **ticks},
+        "yaxis": {**bare, "autorange": "reversed", "tickvals": heat["y"], "ticktext": names},
+    }
     return Chart(f"together-{number}", [heat], layout, 110 + 20 * min(len(rows), 30), title=title)
 
 

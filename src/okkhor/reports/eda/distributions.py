@@ -61,7 +61,7 @@ def _bars(data: DataSet, k: int, order: np.ndarray, count: np.ndarray) -> Chart:
     every = len(order) <= 40
     ticks = {"tickvals": bars["x"], "ticktext": texts} if every else {"showticklabels": False}
     layout = {
-        "xaxis": {"type": "category", **ticks},
+        "xaxis": {"type": "category", "showgrid": False, "tickfont": {"size": 15}, **ticks},
         "yaxis": {"title": {"text": "images"}},
     }
     return Chart(f"classes-{k}", [bars], layout, 300, log="yaxis", title=title)

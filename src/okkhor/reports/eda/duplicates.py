@@ -1,30 +1,31 @@
 """Images that are there twice: the same pixels, or nearly the same after shifting and scaling."""
 
 from dataclasses import dataclass
-from html import escape
 
 import cv2
 import numpy as np
 
 from okkhor.data.resize import resize
 from okkhor.reports.eda.measuring import Measures
-from okkhor.reports.eda.section import Advance, DataSet, Section, counted
+from okkhor.reports.eda.section import Advance, DataSet, Section, counted, spaced
 from okkhor.reports.eda.thumbnails import Line, draw_lines, pictures
 
-BITS = 3  # of 64 that two fingerprints may differ in: then one of four quarters is the same, by which pairs are found
-BUCKET = 1000  # images of an equal quarter that each is compared with
+BITS = 7  # of 64 that two fingerprints may differ in
+BUCKET = 1000  # images of like quarters that each is compared with
+ROWS = 2000  # images that are compared at once
 MOST_CHECKED = 20_000  # pairs that are compared in their images, closest fingerprints first
-ALIKE = 0.93  # correlation of the ink of two near-duplicates, both cut to their ink
-SIDE = 64  # pixels at which it is taken
+ALIKE = 0.85  # correlation of the ink of two near-duplicates, both cut to their ink
+SIDE, PLAY = 64, 5  # pixels at which it is taken, and how far one may be moved on the other
 SHOWN = 24
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """pairs: (P, 2) rows, the earlier first; alike: (P,) correlation of their ink, 1 where all pixels are the same;
-    found: how many pairs the fingerprints proposed, of which `checked` were compared."""
+    """pairs: (P, 2) rows, the earlier first, of which the first `exact` have the same pixels; alike: (P,) correlation
+    of their ink; found: how many pairs the fingerprints proposed, of which `checked` were compared."""
 
     pairs: np.ndarray
+    exact: int
     alike: np.ndarray
     found: int
     checked: int
@@ -46,43 +47,52 @@ def find_duplicates(data: DataSet, measures: Measures, advance: Advance) -> Dupl
         advance(min(start + 256, len(checked)), len(checked))
     kept = alike >= ALIKE
     pairs = np.concatenate([same, checked[kept]]).astype(np.int64)
-    return Duplicates(pairs, np.concatenate([np.ones(len(same)), alike[kept]]), len(near), len(checked))
+    return Duplicates(pairs, len(same), np.concatenate([np.ones(len(same)), alike[kept]]), len(near), len(checked))
 
 
 def near_pairs(fingerprints: np.ndarray, bits: int = BITS, bucket: int = BUCKET) -> np.ndarray:
-    """Pairs of numbers (P, 2) whose fingerprints, uint64, differ in at most 3 bits, closest first.
+    """Pairs of numbers (P, 2) whose fingerprints, uint64 (N,), differ in at most 7 bits, closest first.
 
-    Fewer than four differing bits leave one of four quarters untouched, so only images that share a quarter are
-    compared; of more than `bucket` that share one, each only with so many of those that follow it.
+    Of two that differ in fewer than eight bits some quarter differs in one at most, so only such are compared that
+    share a quarter but for one bit; where more than `bucket` share one, each only with the first so many of them.
     """
-    assert bits <= 3, "four quarters find at most three"
-    found = [np.empty((0, 3), np.int64)]
+    assert bits <= 7, "four quarters, one bit of each, find at most seven"
+    assert len(fingerprints) < 1 << 28, "two numbers and a distance fit into 64 bits"
+    found = np.empty(0, np.int64)
     for quarter in range(4):
-        key = (fingerprints >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)
+        key = ((fingerprints >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)).astype(np.int64)
         order = np.argsort(key, kind="stable")
-        key, sorted_prints = key[order], fingerprints[order]
-        at = np.arange(len(order))
-        for step in range(1, min(bucket, len(order))):
-            at = at[at + step < len(order)]
-            at = at[key[at] == key[at + step]]
-            if not len(at):
-                break
-            apart = np.bitwise_count(sorted_prints[at] ^ sorted_prints[at + step])
-            close = at[apart <= bits]
-            pair = np.sort(np.stack([order[close], order[close + step]], axis=1), axis=1)
-            found.append(np.concatenate([apart[apart <= bits, None].astype(np.int64), pair], axis=1))
-    return np.unique(np.concatenate(found), axis=0)[:, 1:]
+        key, prints = key[order], fingerprints[order]
+        count = np.bincount(key, minlength=1 << 16)
+        start = np.cumsum(count) - count
+        for flipped in (0, *(1 << bit for bit in range(16))):
+            other = key ^ flipped
+            at = np.flatnonzero((count[other] > 0) & (other >= key))  # each pair of keys once
+            for first in range(0, len(at), ROWS):
+                rows = at[first : first + ROWS]
+                number = np.minimum(count[other[rows]], bucket)
+                one = np.repeat(rows, number)
+                within = np.arange(len(one)) - np.repeat(np.cumsum(number) - number, number)
+                two = np.repeat(start[other[rows]], number) + within
+                apart = np.bitwise_count(prints[one] ^ prints[two])
+                close = (apart <= bits) & (one < two)
+                pair = np.sort(np.stack([order[one[close]], order[two[close]]]), axis=0)
+                found = np.concatenate([found, apart[close].astype(np.int64) << 56 | pair[0] << 28 | pair[1]])
+        found = np.unique(found)
+    return np.stack([found >> 28 & (1 << 28) - 1, found & (1 << 28) - 1], axis=1)
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Correlation (n,) of the ink of images (n, H, W), both cut to their ink, so that a shift or scale is none."""
-    inks = []
-    for images in (one, other):
-        small = resize(images, (SIDE, SIDE), crop=True)
-        soft = np.stack([cv2.GaussianBlur(255 - image, (0, 0), 1.0) for image in small]).reshape(len(small), -1)
-        centered = soft.astype(np.float32) - soft.mean(axis=1, keepdims=True)
-        inks.append(centered / (np.linalg.norm(centered, axis=1, keepdims=True) + 1e-6))
-    return (inks[0] * inks[1]).sum(axis=1)
+    """Correlation (n,) of the ink of images (n, H, W), both cut to their ink and laid where they fit best.
+
+    So neither where a letter stands nor how large it is counts.
+    """
+    found = np.empty(len(one))
+    for k, pair in enumerate(zip(one, other, strict=True)):
+        a, b = (cv2.GaussianBlur(255 - resize(image, (SIDE, SIDE), crop=True), (0, 0), 1.2) for image in pair)
+        inner = np.ascontiguousarray(a[PLAY:-PLAY, PLAY:-PLAY])
+        found[k] = min(1.0, float(cv2.matchTemplate(b, inner, cv2.TM_CCOEFF_NORMED).max()))
+    return found
 
 
 def duplicates(data: DataSet, found: Duplicates) -> Section:
@@ -90,7 +100,7 @@ def duplicates(data: DataSet, found: Duplicates) -> Section:
     pairs, alike = found.pairs, found.alike
     differ = (data.labels[pairs[:, 0]] != data.labels[pairs[:, 1]]).any(axis=1)
     order = np.lexsort((-alike, ~differ))
-    exact = int((alike == 1).sum())
+    exact = found.exact
     says = (
         f"{counted(exact, 'image repeats', 'images repeat')} another pixel by pixel, "
         f"{counted(len(pairs) - exact, 'pair looks', 'pairs look')} the same once cut to the ink; "
@@ -109,10 +119,10 @@ def duplicates(data: DataSet, found: Duplicates) -> Section:
         both = data.images[pairs[k]]
         texts = [data.whole(data.labels[row]) for row in pairs[k]]
         text = " ≠ ".join(texts) if differ[k] else texts[0]
-        kind = "the same pixels" if alike[k] == 1 else f"likeness {alike[k]:.2f}"
+        kind = "the same pixels" if k < exact else f"likeness {alike[k]:.2f}"
         cards.append(
             f'<div class="card"><div class="pictures pair">{pictures(both, [ids[row] for row in pairs[k]])}</div>'
-            f'<p><b class="{"wrong" if differ[k] else ""}">{escape(text)}</b> <small>{kind}</small></p></div>'
+            f'<p><b class="{"wrong" if differ[k] else ""}">{spaced(text)}</b> <small>{kind}</small></p></div>'
         )
         lines.append(Line(text, kind, both))
     more = f"<p class='note'>{len(shown)} of {len(pairs):,} pairs; all are in duplicates.csv.</p>" if pairs.size else ""

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from okkhor.data.resize import BORDER, STRIDE
 from okkhor.reports import style
 from okkhor.reports.eda.measuring import Measures
 from okkhor.reports.eda.section import DataSet, Section, counted
@@ -27,7 +28,8 @@ def ink(data: DataSet, found: Measures) -> Section:
         )
     box = found.box[written]
     tall, broad = (box[:, 2] - box[:, 0]) / height, (box[:, 3] - box[:, 1]) / width
-    edges = (box[:, 0] <= 0) | (box[:, 1] <= 0) | (box[:, 2] >= height) | (box[:, 3] >= width)
+    rim = STRIDE * BORDER  # where ink is not looked for, as scans have dark edges
+    edges = (box[:, :2] <= rim).any(axis=1) | (box[:, 2] > height - rim - STRIDE) | (box[:, 3] > width - rim - STRIDE)
     for heading, values in (
         ("Least ink", found.ink[written]),
         ("Most ink", -found.ink[written]),
@@ -41,7 +43,8 @@ def ink(data: DataSet, found: Measures) -> Section:
         f"height and {np.median(broad):.0%} of the width (medians). "
         f"{counted(len(blank), 'image is', 'images are')} blank; in {edges.mean():.1%} the ink's box reaches the edge."
     )
-    figure = _draw(found, written, tall, broad)
+    headline = f"Half of the images have ink on less than {np.median(found.ink[written]):.1%} of their pixels"
+    figure = _draw(headline, found, written, tall, broad)
     return Section("ink", "Ink and size", says, "".join(body), figure, tiles=[(f"{len(blank):,}", "blank images")])
 
 
@@ -53,9 +56,9 @@ def _gallery(data: DataSet, heading: str, rows: np.ndarray, total: int | None = 
     return f'<h3>{escape(heading)}{of}</h3><div class="pictures many">{pictures(data.images[rows], says)}</div>'
 
 
-def _draw(found: Measures, written: np.ndarray, tall: np.ndarray, broad: np.ndarray) -> Figure:
+def _draw(headline: str, found: Measures, written: np.ndarray, tall: np.ndarray, broad: np.ndarray) -> Figure:
     figure = style.new_figure(5.6)
-    style.title(figure, "Ink and size", "By Otsu's threshold on every third pixel; the box is what training cuts to.")
+    style.title(figure, headline, "By Otsu's threshold on every third pixel; the box is what training cuts to.")
     column, panel = 2.95, 1.45
     histograms = (
         ("share of pixels that are ink", found.ink[written]),

@@ -24,7 +24,7 @@ section { margin-top: 24px; background: var(--card); border: 1px solid var(--lin
 .note { font-size: 14px; margin-top: 12px; }
 nav { margin-top: 14px; display: flex; flex-wrap: wrap; gap: 4px 20px; }
 a { color: var(--bar); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(124px, 1fr)); gap: 12px; margin-top: 20px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 12px; margin-top: 20px; }
 .tiles a { display: block; background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   padding: 14px 16px; color: inherit; text-decoration: none; }
 .tiles a:hover { border-color: var(--bar); }
@@ -51,6 +51,7 @@ a { color: var(--bar); }
 .pair .scan { width: calc((100% - 6px) / 2); }
 .lead .scan { width: calc((100% - 12px) / 3); }
 .lead .scan:first-child { width: 100%; }
+.bn { display: inline-block; }
 .wrong { color: var(--wrong); }
 .wide { overflow-x: auto; margin-top: 16px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }

@@ -129,7 +129,15 @@ class _ShapeSpace:
 
 
 def _small(pixels: np.ndarray) -> np.ndarray:
-    return resize(pixels, (SMALL, SMALL), crop=True)
+    """Images cut to their ink, (N, 32, 32), its center of mass in the middle, as `resize` cuts in steps of pixels."""
+    small, middle = resize(pixels, (SMALL, SMALL), crop=True), (SMALL - 1) / 2
+    for image in small:
+        moments = cv2.moments(255 - image)
+        weight = max(moments["m00"], 1.0)
+        right, down = middle - moments["m10"] / weight, middle - moments["m01"] / weight
+        shift = np.array([[1, 0, right], [0, 1, down]], np.float32)
+        image[...] = cv2.warpAffine(image, shift, (SMALL, SMALL), borderMode=cv2.BORDER_REPLICATE)
+    return small
 
 
 def _blurred(small: np.ndarray) -> np.ndarray:

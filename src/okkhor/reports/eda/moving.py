@@ -113,7 +113,7 @@ def scripts(charts: Sequence[Chart], sheet: Sheet | None) -> str:
         return ""
     kept = [{k: v for k, v in asdict(chart).items() if k in ("name", "data", "layout", "height")} for chart in charts]
     text = json.dumps(kept, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    packed = b64encode(gzip.compress(plotly_js().encode(), mtime=0)).decode()
+    packed = b64encode(gzip.compress(plotly_js().encode(), compresslevel=6, mtime=0)).decode()
     tip = ""
     if sheet is not None:
         tip = (

@@ -1,5 +1,6 @@
 """index.html: all sections on one page that needs nothing from elsewhere."""
 
+import unicodedata
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
@@ -11,7 +12,7 @@ from okkhor.atomic import write_atomically
 from okkhor.reports.eda.look import CSS
 from okkhor.reports.eda.moving import scripts
 from okkhor.reports.eda.projection import Sheet
-from okkhor.reports.eda.section import Chart, DataSet, Section, counted
+from okkhor.reports.eda.section import Chart, DataSet, Section, counted, spaced
 from okkhor.reports.webfont import font_faces
 
 
@@ -33,7 +34,7 @@ def write_page(
     links = "".join(f'<a href="#{section.name}">{escape(section.heading)}</a>' for section in sections)
     charts = [chart for section in sections for chart in section.charts]
     body = (
-        f"<header><h1>A look at the data: {escape(name)}</h1><p>{counted(len(data), 'labelled image')} of {height} × "
+        f"<header><h1>A look at the data: {escape(name)}</h1><p>{counted(len(data), 'labeled image')} of {height} × "
         f"{width} pixels. {'Heads' if len(data.heads) > 1 else 'Head'}: {escape(heads)}.</p>"
         f'<div class="tiles"><a href="#samples"><b>{len(data):,}</b><span>images</span></a>{tiles}</div>'
         f"<nav>{links}</nav></header>\n"
@@ -53,8 +54,12 @@ def write_page(
 
 
 def _letters(text: str) -> str:
-    """Every character of the text once, in order: what the font is to have."""
-    return "".join(sorted(set(text)))
+    """Every character of the text once, in order: what the font is to have.
+
+    And what they are put together from, since a two-part vowel sign is taken apart when it is shaped.
+    """
+    every = set(text)
+    return "".join(sorted(every.union(unicodedata.normalize("NFD", "".join(sorted(every))))))
 
 
 def _section(section: Section, folder: Path) -> str:
@@ -62,7 +67,7 @@ def _section(section: Section, folder: Path) -> str:
     moving = f'<div class="moving">{_charts(section)}</div>' if section.charts else ""
     return (
         f'<section id="{section.name}"{" class=charted" if moving else ""}><h2>{escape(section.heading)}</h2>'
-        f'<p class="says">{escape(section.says)}</p>{moving}{still}{section.body}</section>'
+        f'<p class="says">{spaced(section.says)}</p>{moving}{still}{section.body}</section>'
     )
 
 

@@ -1,7 +1,9 @@
 """What a part of the page consists of; each file beside this one makes one."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from okkhor.heads import Head, Heads
 from okkhor.labels import NOTHING
 from okkhor.reports.naming import Naming
 
+CIRCLE = "◌"  # stands where a sign stands alone
 Advance = Callable[[int, int], None]  # so many done, of so many
 
 
@@ -44,8 +47,8 @@ class DataSet:
         if text == NOTHING:
             return "none"
         if "\u0981" <= text[0] <= "\u0983" or "\u09bc" <= text[0] <= "\u09cd":
-            return "◌" + text
-        return text + "◌" if text[-1] == "\u09cd" else text
+            return CIRCLE + text
+        return text + CIRCLE if text[-1] == "\u09cd" else text
 
     def whole(self, labels: Sequence[int] | np.ndarray) -> str:
         """What all labels of an image spell; the classes' names in a row where they spell nothing."""
@@ -98,3 +101,11 @@ class Section:
 def counted(count: int, thing: str, things: str = "") -> str:
     """A number with its noun: 1 image, 12 images."""
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def spaced(text: str) -> str:
+    """HTML of a text in which each stretch of Bengali is a box of its own.
+
+    Else a sign that follows a Latin word is cut off from its circle, which counts with the word, and gets another.
+    """
+    return re.sub(f"{CIRCLE}?[\u0980-\u09ff\u200c\u200d]+{CIRCLE}?", r'<span class="bn">\g<0></span>', escape(text))

@@ -6,10 +6,11 @@ from html import escape
 import numpy as np
 
 from okkhor.reports.eda.opinions import Opinions
-from okkhor.reports.eda.section import DataSet, Section, counted
+from okkhor.reports.eda.section import DataSet, Section, counted, spaced
 from okkhor.reports.eda.thumbnails import Line, draw_lines, pictures
 
 NEIGHBORS, AGREE = 8, 0.75  # images that are asked, and the share of them that has to say the same
+CHANCE = 1e-3  # neighbors of one class are a sign where so many of it are unlikely among any images
 QUERIES = 20_000  # images whose neighbors are looked for
 SURE = 0.9  # probability from which a network's other answer counts
 SHOWN = 36
@@ -61,15 +62,18 @@ def outvoted(data: DataSet, shapes: np.ndarray, blank: np.ndarray) -> tuple[Susp
     keep = ~itself
     near, distance = near[keep].reshape(len(asked), number), distance[keep].reshape(len(asked), number)
     found, right = [], []
-    for k in range(len(data.heads)):
+    for k, head in enumerate(data.heads):
+        common = np.bincount(data.labels[:, k], minlength=head.classes) / len(data)
         votes, own = data.labels[rows[near], k], data.labels[rows[asked], k]
         most, share = _majority(votes)
         right.append(float((most == own).mean()))
-        at = np.flatnonzero((share >= AGREE) & (most != own) & ~(votes == own[:, None]).any(axis=1))
-        close = 1 / (1 + distance[at].mean(axis=1))
-        found.append(np.stack([at, np.full(len(at), k), most[at], share[at], close], axis=1))
+        chance = number * share * np.log(np.maximum(common[most], 1e-9))  # of so many of that class, drawn blindly
+        alone = (most != own) & ~(votes == own[:, None]).any(axis=1)
+        at = np.flatnonzero(alone & (share >= AGREE) & (chance < np.log(CHANCE)))
+        near_by = distance[at].mean(axis=1)
+        found.append(np.stack([at, np.full(len(at), k), most[at], share[at], chance[at], near_by], axis=1))
     every = np.concatenate(found)
-    every = every[np.lexsort((-every[:, 4], -every[:, 3]))]
+    every = every[np.lexsort((every[:, 5], every[:, 4].round(3)))]
     at, head, other = every[:, :3].astype(np.int64).T
     return Suspects(rows[asked[at]], head, other, every[:, 3], rows[near[at, :3]]), right, len(asked)
 
@@ -121,8 +125,8 @@ def suspects(data: DataSet, found: Suspects, asked: int, right: list[float], opi
         says_each = [f"{data.whole(data.labels[r])}, {ids[r]}" for r in shown]
         cards.append(
             f'<div class="card"><div class="pictures lead">{pictures(images, says_each)}</div>'
-            f"<p><b>{escape(text)}</b> <small>{escape(note)}</small></p>"
-            f"<p><small>labelled {escape(data.whole(data.labels[row]))}, {escape(ids[row])}</small></p></div>"
+            f"<p><b>{spaced(text)}</b> <small>{escape(note)}</small></p>"
+            f"<p><small>labeled {spaced(data.whole(data.labels[row]))}, {escape(ids[row])}</small></p></div>"
         )
         lines.append(Line(text, note, images))
     more = (

@@ -50,7 +50,8 @@ def draw_lines(title: str, note: str, columns: list[tuple[str, list[Line]]], eac
     """
     width = (style.WIDTH - 0.6 - 0.4) / 2
     side = (width - words) / each
-    step = min(side * 0.72, 0.8) + 0.06
+    shapes = [line.images.shape[1:] for _, lines in columns for line in lines if len(line.images)]
+    step = min(max([0.45, *(side * high / wide for high, wide in shapes)]), 0.9) + 0.06
     pairs = [columns[k : k + 2] for k in range(0, len(columns), 2)]
     heights = [0.5 + step * max(len(lines) for _, lines in pair) for pair in pairs]
     figure = style.new_figure(1.0 + sum(heights) + 0.1)
@@ -63,9 +64,16 @@ def draw_lines(title: str, note: str, columns: list[tuple[str, list[Line]]], eac
             style.write(figure, left, top + 0.05, style.shorten(heading, 56), 11, weight="bold")
             for number, line in enumerate(lines):
                 y = top + 0.42 + number * step
-                style.write_fitting(figure, left, y - 0.02, words - 0.1, 14, [(line.text, style.INK, True)])
+                style.write_fitting(figure, left, y - 0.02, words - 0.1, 14, _apart(line.text))
                 style.write_fitting(figure, left, y + 0.27, words - 0.1, 8.5, [(line.note, style.MUTED, True)])
                 for k, image in enumerate(line.images[:each]):
                     draw_picture(sheet, image, (left + words + k * side, y, side - 0.05, step - 0.06))
         top += height
     return figure
+
+
+def _apart(text: str) -> list[tuple[str, str, bool]]:
+    """A text in parts that are shaped one by one: a sign keeps its circle, whatever stands before it."""
+    first, arrow, second = text.partition(" → ")
+    parts = [(first, style.INK, True), (arrow, style.FAINT, False), (second, style.INK, True)]
+    return [part for part in parts if part[0]]
