@@ -42,21 +42,17 @@ def test_maps_are_those_of_the_images_and_classes_that_they_stand_for(parts, opt
         assert answer[column] != found.labels[index, column]
 
 
-def test_the_report_has_it_all_and_keeps_what_comparing_needs(parts, tmp_path):
+def test_the_report_has_it_all_and_other_images_get_a_folder_of_their_own(parts, tmp_path):
     module, data, rows, found = parts()
-    written = report_network(tmp_path, module, data, rows, found)
+    run, other = tmp_path / "run", tmp_path / "other"
+    (run / "logs").mkdir(parents=True)
+    (run / "logs" / "metrics.csv").write_text("epoch,step,val/score\n0,9,0.5\n")
+    written = report_network(run, module, data, rows, found, folder=other, of="24 images of elsewhere.")
+    assert {path.parent for path in written} == {other}
     assert {"gradcam.png", "calibration.png", "index.html"} <= {path.name for path in written}
-    kept = Predictions.read(tmp_path / "report" / "predictions.parquet")
+    kept = Predictions.read(other / "predictions.parquet")
     assert kept.image_ids == [data.store.image_ids[row] for row in rows]
     assert np.array_equal(kept.labels, data.labels_of(rows))
     assert kept.about["parameters"] == sum(weight.numel() for weight in module.net.parameters())
-
-
-def test_other_images_get_a_folder_of_their_own_without_learning_curves(parts, tmp_path):
-    module, data, rows, found = parts()
-    (tmp_path / "run" / "logs").mkdir(parents=True)
-    (tmp_path / "run" / "logs" / "metrics.csv").write_text("epoch,step,val/score\n0,9,0.5\n")
-    report_network(tmp_path / "run", module, data, rows, found, folder=tmp_path / "other", of="24 images of elsewhere.")
-    assert not (tmp_path / "run" / "report").exists()
-    assert not (tmp_path / "other" / "learning_curves.png").exists()
-    assert "24 images of elsewhere." in (tmp_path / "other" / "index.html").read_text(encoding="utf-8")
+    assert not (other / "learning_curves.png").exists()
+    assert "24 images of elsewhere." in (other / "index.html").read_text(encoding="utf-8")

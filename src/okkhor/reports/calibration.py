@@ -67,7 +67,7 @@ def draw_calibration(results: list[HeadResult], probabilities: list[np.ndarray])
         figure,
         _finding(results[order[0]].head.name, found[0]),
         "Bars: share of answers that were right, over the probability that they were given; calibrated, they end on "
-        "the dotted line.\nOrange: right less often than said. Light blue: more often. Lines: 95 % intervals. "
+        "the dotted line.\nOrange: right less often than said. Light blue: more often. Lines: 95% intervals. "
         f"{BINS} bins of equal width, after Guo et al. 2017.",
     )
     for place, (k, calibration) in enumerate(zip(order, found, strict=True)):
@@ -124,7 +124,7 @@ def _draw_counts(axes: Axes, calibration: Calibration) -> None:
 
 
 def wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Limits of the 95 % interval of a share among `count` > 0, after Wilson (1927): sound for few images, too."""
+    """Limits of the 95% interval of a share among `count` > 0, after Wilson (1927): sound for few images, too."""
     z = 1.959964
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)

@@ -81,6 +81,6 @@ def test_runs_that_cannot_be_paired_get_no_classes_and_leave_none_of_before(writ
     assert not (files["index.html"].parent / "changes.png").exists()
 
 
-def test_thirty_equal_runs_are_drawn(written, make_run):
-    _, files = written(*(make_run(f"run{k}/x", 0.7, count=40) for k in range(30)))
-    assert len(rows_of(files["scores.csv"])) == 30
+def test_more_equal_runs_than_are_drawn_are_all_in_the_table(written, make_run):
+    _, files = written(*(make_run(f"run{k}/x", 0.7, count=40) for k in range(26)))
+    assert len(rows_of(files["scores.csv"])) == 26

@@ -17,7 +17,7 @@ _ROW, _NAMES = 0.3, 2.35  # inches: a run's row, the column of names
 
 
 def draw_scores(found: Sequence[Standing]) -> Figure:
-    """Score and difference to the reference, then each head's recall: a dot, and a line over its 95 % interval."""
+    """Score and difference to the reference, then each head's recall: a dot, and a line over its 95% interval."""
     shown = list(found[:MOST_RUNS])
     reference = next(standing for standing in found if standing.is_reference)
     if reference not in shown:
@@ -28,7 +28,7 @@ def draw_scores(found: Sequence[Standing]) -> Figure:
     figure = style.new_figure(second + tall + 0.5 if len(heads) > 1 else 1.35 + tall + 0.5)
     images = f"{len(reference.compared.predictions.image_ids):,}"
     note = (
-        f"Dots: on {images} validation images. Lines: 95 % of what other images of their kind would give (bootstrap; "
+        f"Dots: on {images} validation images. Lines: 95% of what other images of their kind would give (bootstrap; "
         "differences are paired).\nWhat another seed of the training would give is not in them. Blue and orange: "
         "clearly above or below the reference."
     )

@@ -18,7 +18,7 @@ from okkhor.reports.naming import Naming
 from okkhor.reports.page import whole_page
 
 _ABOUT = {
-    "scores": ("Scores", "Score of each run and its difference to the reference, with 95 % intervals."),
+    "scores": ("Scores", "Score of each run and its difference to the reference, with 95% intervals."),
     "changes": ("Class by class", "The classes that gained and lost most recall between two runs."),
     "curves": ("Learning curves", "Validation loss and score of each run over the epochs."),
 }
@@ -81,7 +81,7 @@ def _numbers(found: Sequence[Standing], rounds: int) -> str:
         )
     said = [
         *remarks(found),
-        f"Small: 95 % intervals over the validation images, from {rounds:,} bootstrap rounds; differences are "
+        f"Small: 95% intervals over the validation images, from {rounds:,} bootstrap rounds; differences are "
         "taken between runs on the same drawn images. Bold: the interval leaves out 0. Another seed of a training "
         "moves scores, too, and is not in the intervals.",
         "Time is wall time with validation and pictures, of a resumed run that of its last process; images/s are all "

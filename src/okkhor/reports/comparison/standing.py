@@ -13,7 +13,7 @@ from okkhor.reports.recall import HeadResult, score
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval."""
+    """A number and its 95% interval."""
 
     value: float
     low: float
