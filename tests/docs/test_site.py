@@ -169,8 +169,11 @@ def test_pages_open_without_errors_and_are_found_by_the_search(site):
                 page.wait_for_function(loaded, timeout=20_000)
                 assert page.evaluate("document.fonts.check('16px \"Hind Siliguri\"')")
             page.set_viewport_size({"width": 1280, "height": 800})
-            page.fill("input[name=query]", "contracts")
-            page.wait_for_selector(".md-search-result__link", timeout=20_000)
+            page.goto(home + "index.html")
+            page.wait_for_load_state("networkidle")
+            page.click("input[name=query]")
+            page.keyboard.type("contracts")
+            page.wait_for_selector(".md-search-result__link", state="attached", timeout=60_000)
             browser.close()
     finally:
         server.shutdown()
