@@ -41,7 +41,8 @@ def ink(data: DataSet, found: Measures) -> Section:
         f"Half of the images have between {np.quantile(found.ink[written], 0.25):.1%} and "
         f"{np.quantile(found.ink[written], 0.75):.1%} of their pixels in ink, in a box of {np.median(tall):.0%} of the "
         f"height and {np.median(broad):.0%} of the width (medians). "
-        f"{counted(len(blank), 'image is', 'images are')} blank; in {edges.mean():.1%} the ink's box reaches the edge."
+        f"{counted(len(blank), 'image is', 'images are')} blank; in {edges.mean():.1%} ink comes "
+        f"within {rim + STRIDE} pixels of the edge."
     )
     headline = f"Half of the images have ink on less than {np.median(found.ink[written]):.1%} of their pixels"
     figure = _draw(headline, found, written, tall, broad)
@@ -72,7 +73,7 @@ def _draw(headline: str, found: Measures, written: np.ndarray, tall: np.ndarray,
         style.write(figure, left - 0.15, top, name, 10.5, weight="bold")
         axes = style.inches(figure, left, top + 0.35, column - 0.35, panel)
         low, high = np.quantile(values, [0.001, 0.999])
-        axes.hist(np.clip(values, low, high), bins=50, color=style.RIGHT)
+        axes.hist(np.clip(values, low, high), bins=_bins(np.clip(values, low, high)), color=style.RIGHT)
         axes.axvline(float(np.median(values)), color=style.INK, linewidth=1, linestyle=(0, (2, 2)))
         axes.set_yticks([])
         style.tidy(axes, grid="x")
@@ -85,3 +86,12 @@ def _draw(headline: str, found: Measures, written: np.ndarray, tall: np.ndarray,
     for spine in axes.spines.values():
         spine.set_color(style.GRID)
     return figure
+
+
+def _bins(values: np.ndarray) -> np.ndarray:
+    """Edges of bars: one around each value where these go in steps, as the box does, else fifty in all."""
+    steps = np.unique(values)
+    if not 1 < len(steps) <= 90:
+        return np.linspace(values.min(), values.max() + 1e-6, 51)
+    between = (steps[1:] + steps[:-1]) / 2
+    return np.concatenate([[2 * steps[0] - between[0]], between, [2 * steps[-1] - between[-1]]])

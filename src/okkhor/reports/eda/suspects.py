@@ -92,10 +92,11 @@ def suspects(data: DataSet, found: Suspects, asked: int, right: list[float], opi
     numbers = ", ".join(f"{n:,} of {h.name}" for h, n in zip(data.heads, by_head, strict=True) if n) or "none"
     if opinions is None:
         shares = ", ".join(f"{h.name} {share:.0%}" for h, share in zip(data.heads, right, strict=False))
+        doubt = ", so most of these are lookalikes" if min(right, default=0) < 0.9 else ""
         says = (
             f"{counted(asked, 'image')} were held against their {NEIGHBORS} nearest by small images. Labels that none "
             f"of these has, while most agree on another: {numbers}. Neighbors alone are right about "
-            f"{shares or 'nothing'}, so most of these are lookalikes; a trained network (--run) sees more."
+            f"{shares or 'nothing'}{doubt}; a trained network (--run) sees more."
         )
     else:
         says = (
