@@ -72,6 +72,23 @@ def test_without_the_data_of_the_training_other_data_is_scored_as_a_whole(comman
     assert done.returncode == 2
 
 
+@pytest.mark.slow
+def test_a_report_is_written_again_and_one_of_other_images_elsewhere(command, trained, tmp_path):
+    for path in trained.report.iterdir():
+        path.unlink()
+    done = command("scripts/evaluate.py", str(trained.path), "--report", "data.batch_size=64")
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in trained.report.iterdir()}
+    assert {"index.html", "gradcam.png", "calibration.png", "predictions.parquet", "learning_curves.png"} <= written
+    before = {path: path.read_bytes() for path in trained.report.iterdir()}
+    done = command("scripts/evaluate.py", str(trained.path), "--report", "data.split=all")
+    assert done.returncode == 0, done.stderr
+    other = tmp_path / "reports" / "evaluate" / trained.id
+    assert {path.name for path in other.iterdir()} == written - {"learning_curves.png"}
+    assert "500 images, all of" in (other / "index.html").read_text(encoding="utf-8")
+    assert {path: path.read_bytes() for path in trained.report.iterdir()} == before
+
+
 def test_predict_answers_every_row_of_test_csv_in_its_order(command, trained, synthetic_dir, tmp_path):
     done = command("scripts/predict.py", str(trained.path), "--data", str(synthetic_dir))
     assert done.returncode == 0, done.stderr
