@@ -2,11 +2,13 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from okkhor.errors import NonFiniteLossError
 from okkhor.runs import Run
-from okkhor.training.callbacks import GracefulStop, Speed, StopOnNonFiniteLoss, clock
+from okkhor.training.callbacks import Bar, GracefulStop, Speed, StopOnNonFiniteLoss, clock
+from okkhor.training.trainers import build_trainer
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,9 @@ def test_speed_counts_the_images_of_all_ranks_and_the_time_left(monkeypatch):
         speed.on_train_batch_end(trainer, None, None, (torch.zeros(8, 1),), batch)
     assert speed.images_per_second == pytest.approx(2 * 2 * 8 / 10)
     assert speed.seconds_left == pytest.approx(10 / 0.5 * 2.5)
+
+
+def test_the_bar_counts_epochs_as_the_lines_do(compose):
+    trainer = build_trainer(compose("trainer.max_epochs=6"), callbacks=[bar := Bar(Speed())], logger=[])
+    bar.setup(trainer, pl.LightningModule(), "fit")
+    assert bar._get_train_description(trainer.current_epoch).strip() == "Epoch 1/6"

@@ -153,6 +153,11 @@ class Bar(RichProgressBar):
         super().__init__(leave=False)
         self.speed = speed
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        """Epochs counted from one, as in the lines; Lightning counts from zero."""
+        text = f"Epoch {current_epoch + 1}" + (f"/{self.trainer.max_epochs}" if self.trainer.max_epochs else "")
+        return text.ljust(len(self.validation_description))  # as wide as the other bar's, which takes its place
+
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         metrics = trainer.callback_metrics
         shown = {name: metrics.get(name) for name in ("val/score", "val/knn_score")}
