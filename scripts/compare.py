@@ -1,4 +1,4 @@
-"""Compare runs: scores with 95 % intervals, differences, classes that gained and lost, learning curves, cost.
+"""Compare runs: scores with 95% intervals, differences, classes that gained and lost, learning curves, cost.
 
 python scripts/compare.py runs/light/2026-11-22_20-18-00 runs/cutmix/2026-11-22_20-31-12
 python scripts/compare.py runs/default/2026-11-22_20-18-00 --reference runs/default/2026-11-22_20-18-00/0
@@ -11,7 +11,7 @@ from pathlib import Path
 
 os.environ.setdefault("OKKHOR_ROOT", str(Path(__file__).resolve().parent.parent))
 
-FEWEST = 100  # rounds: with fewer the ends of a 95 % interval are not known at all
+FEWEST = 100  # rounds: with fewer the ends of a 95% interval are not known at all
 
 
 def main() -> None:
