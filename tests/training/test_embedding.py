@@ -1,15 +1,17 @@
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from okkhor.data.reading import StoredImages
 from okkhor.errors import InputError
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.embedded import _start, ask
-from okkhor.training.embedding import embed
+from okkhor.training.embedding import embed, network
 
 
 @pytest.fixture
@@ -85,3 +87,23 @@ def test_rows_of_a_store_are_read_without_mapping_it(run):
     assert (images[rows] == store.images[rows]).all()
     assert (images.block(490, 600) == store.images[490:]).all()
     assert [stop - start for start, stop in images.starts(300)] == [300, 200]
+
+
+def test_a_run_without_trained_heads_or_with_other_weights_is_refused(run):
+    made, config, data = run
+    torch.save({"state_dict": {"net.backbone": torch.zeros(1)}}, made.best)
+    with pytest.raises(InputError, match=r"best\.ckpt: not a checkpoint of this run's model"):
+        network(made, data.heads)
+    made.best.write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match=r"best\.ckpt: not a checkpoint of this run's model"):
+        network(made, data.heads)
+    OmegaConf.update(config, "pretrain", {"method": "simclr"}, force_add=True)
+    made.write_config(config)
+    with pytest.raises(InputError, match="a pretraining has no trained heads"):
+        ask(made, data.store, most=1, features=0, seed=0, advance=lambda *_: None)
+
+
+def test_the_other_process_does_without_lightning():
+    code = "import sys, okkhor.training.embedding; print('pytorch_lightning' in sys.modules, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -27,6 +27,8 @@ def ask(
     features: of so many of them the features are kept; advance: gets the number done, and of how many. Raises
     InputError with what the other process found wrong, as a run that has no checkpoint.
     """
+    if run.config().get("pretrain") is not None:
+        raise InputError(f"--run {run.path}: a pretraining has no trained heads; expected a run trained with labels")
     apart = _held_out(run, store)
     rng = np.random.default_rng([seed, 4])
     order = rng.permutation(len(store))

@@ -3,25 +3,48 @@
 python -m okkhor.training.embedding RUN STORE ROWS.npy FEATURES OUT.npz
 
 FEATURES: of so many of the first rows the features are kept, too. Says the number of rows done, a line each time.
+Imports PyTorch but neither Lightning nor torchvision, which would take 350 MB more.
 """
 
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 
 from okkhor.atomic import replacing
+from okkhor.build import build
 from okkhor.data.layout import Store
+from okkhor.data.opening import heads_in
 from okkhor.data.reading import StoredImages
 from okkhor.data.resize import resize
+from okkhor.errors import InputError
+from okkhor.heads import Heads
+from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.runs import Run
-from okkhor.training.fit import quiet
-from okkhor.training.restore import restore
-from okkhor.training.scoring import device
 
 BLOCK = 128  # images that are read and passed through the network at a time
+NOT_THE_NETWORK_S = ("loss", "compile", "init_from")  # keys of the model group
+UNREADABLE = (RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError)
+
+
+def network(run: Run, heads: Heads) -> MultiHeadClassifier:
+    """The run's network with the weights of its checkpoint, tensors only; raises InputError where it has others."""
+    model = run.config().model
+    model.pretrained = False  # the run's own weights come instead
+    node = OmegaConf.masked_copy(model, [key for key in model if key not in NOT_THE_NETWORK_S])
+    net: MultiHeadClassifier = build(node, "model", heads)
+    path = run.checkpoint()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+        net.load_state_dict({key.removeprefix("net."): w for key, w in state.items() if key.startswith("net.")})
+    except UNREADABLE as error:
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a checkpoint of this run's model: {cause}") from error
+    return net.eval()
 
 
 @torch.inference_mode()
@@ -31,21 +54,22 @@ def embed(run: Run, store: Store, rows: np.ndarray, features: int) -> dict[str, 
     The images are read as a file and resized here: neither the store nor its resized images stay in memory, and
     nothing is written beside them. Raises InputError for a store of other heads than the run's.
     """
-    _, data, module = restore(run, [f"data.store={store.path}"])
-    store.check_heads(data.heads)
+    data = run.config().data
+    heads = heads_in(data.source, OmegaConf.to_container(data.heads, resolve=True), store)
+    store.check_heads(heads)
     labels, images = store.labels, StoredImages(store)
     assert labels is not None
-    place = device()
-    net = module.to(place).net
+    place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = network(run, heads).to(place)
     found = {
-        "read_as": np.empty((len(rows), len(data.heads)), np.int64),
-        "sure": np.empty((len(rows), len(data.heads)), np.float32),
-        "given": np.empty((len(rows), len(data.heads)), np.float32),
+        "read_as": np.empty((len(rows), len(heads)), np.int64),
+        "sure": np.empty((len(rows), len(heads)), np.float32),
+        "given": np.empty((len(rows), len(heads)), np.float32),
     }
     kept = []
 
     def prepared(start: int) -> np.ndarray:
-        return resize(images[rows[start : start + BLOCK]], data.size, crop=data.crop)
+        return resize(images[rows[start : start + BLOCK]], tuple(data.size), crop=data.get("crop", False))
 
     with ThreadPoolExecutor(1) as beside:  # the next block is read while the network looks at this one
         coming = beside.submit(prepared, 0)
@@ -57,7 +81,7 @@ def embed(run: Run, store: Store, rows: np.ndarray, features: int) -> dict[str, 
             if start < features:
                 kept.append(pooled.flatten(1)[: features - start].float().cpu().numpy())
             part = slice(start, start + BLOCK)
-            for k, logits in zip(range(len(data.heads)), net.decided(net.read_off(pooled)), strict=False):
+            for k, logits in zip(range(len(heads)), net.decided(net.read_off(pooled)), strict=False):
                 probabilities = logits.float().softmax(1).cpu().numpy()
                 each = np.arange(len(probabilities))
                 best = probabilities.argmax(axis=1)
@@ -69,7 +93,6 @@ def embed(run: Run, store: Store, rows: np.ndarray, features: int) -> dict[str, 
 
 def main() -> None:
     run, store, rows, features, out = sys.argv[1:]
-    quiet()
     found = embed(Run.open(run), Store.open(store), np.load(rows, allow_pickle=False), int(features))
     with replacing(Path(out)) as temporary, temporary.open("wb") as file:
         np.savez(file, **found)
