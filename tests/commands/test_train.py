@@ -172,6 +172,12 @@ def test_result_table_is_printed_with_score_recalls_time_and_place(command, tiny
         assert word in done.stdout
     assert str(run.path.name) in done.stdout
     assert re.search(r"epoch 2/2 .* images/s", done.stdout)
-    assert {"learning_curves.png", "misread.png", "recall.png", "confusion.png", "index.html"} <= {
-        path.name for path in run.report.iterdir()
-    }
+    assert {
+        "learning_curves.png",
+        "misread.png",
+        "calibration.png",
+        "gradcam.png",
+        "recall.png",
+        "confusion.png",
+        "index.html",
+    } <= {path.name for path in run.report.iterdir()}

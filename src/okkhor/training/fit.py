@@ -19,7 +19,7 @@ from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
 from okkhor.training.callbacks import build_callbacks
 from okkhor.training.checkpoint_io import UNREADABLE, resumable
-from okkhor.training.decision import MOST_IMAGES, fit_powers, remark, write_powers
+from okkhor.training.decision import MOST_IMAGES, fit_powers, write_powers
 from okkhor.training.initial import initialize
 from okkhor.training.loggers import build_loggers, finish, log_pictures
 from okkhor.training.memory import keep_freed_memory
@@ -101,7 +101,7 @@ def _conclude(
     device = trainer.strategy.root_device
     label = "scoring" if config.callbacks.progress and Console().is_terminal else ""
     metrics: dict[str, float]
-    if pretraining := isinstance(module, PretrainModule):
+    if isinstance(module, PretrainModule):
         probabilities = read_by_neighbors(module, data, rows, device, label, most)
         found = readings(data.store, rows, probabilities)
         metrics = score_by_neighbors(module, probabilities, found.labels)
@@ -121,14 +121,12 @@ def _conclude(
     metrics["objective"] = _objective(config.objective, metrics, trainer)
     run.write_metrics(metrics)
     if config.callbacks.report:
-        from okkhor.data.texts import class_texts
-        from okkhor.reports.run import report_images, write_report
+        from okkhor.reports.run import report_images
+        from okkhor.training.reporting import report_network
 
         for logger in trainer.loggers:
             logger.save()
-        names, compose = class_texts(data.heads, data.store)
-        told = "" if pretraining else remark(module)
-        write_report(run.path, found, data.heads, names, compose, by_neighbors=pretraining, remark=told)
+        report_network(run.path, module, data, rows, found)
         log_pictures(trainer.loggers, report_images(run.path), trainer.global_step)
     from okkhor.reports.table import result_table
 
