@@ -13,7 +13,6 @@ import yaml
 from okkhor.data.layout import Store
 from okkhor.data.splitting import held_out
 from okkhor.errors import InputError
-from okkhor.launching.exits import ERROR_FILE
 from okkhor.reports.eda.opinions import Opinions
 from okkhor.runs import Run
 from okkhor.tether import PARENT
@@ -58,7 +57,6 @@ def _held_out(run: Run, store: Store) -> np.ndarray | None:
 
 def _start(words: list[str], done: Callable[[int], None]) -> None:
     environment = {**os.environ, PARENT: str(os.getpid())}
-    environment.pop(ERROR_FILE, None)
     command = [sys.executable, "-m", "okkhor.training.embedding", *words]
     with (
         tempfile.TemporaryFile("w+") as errors,

@@ -99,9 +99,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from okkhor.launching.exits import one_line_errors
     from okkhor.tether import tether_if_started
 
     tether_if_started()
-    with one_line_errors():
+    try:
         main()
+    except InputError as error:
+        sys.exit(f"error: {error}")  # said by embedded.py, which started this
