@@ -14,7 +14,7 @@ BITS = 7  # of 64 that two fingerprints may differ in
 BUCKET = 1000  # images of like quarters that each is compared with
 ROWS = 2000  # images that are compared at once
 MOST_CHECKED = 20_000  # pairs that are compared in their images, closest fingerprints first
-ALIKE = 0.85  # correlation of the ink of two near-duplicates, both cut to their ink
+ALIKE = 0.92  # correlation of the ink of two near-duplicates, both cut to their ink
 SIDE, PLAY = 64, 5  # pixels at which it is taken, and how far one may be moved on the other
 SHOWN = 24
 

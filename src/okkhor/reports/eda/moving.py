@@ -43,12 +43,11 @@ SCRIPT = """
       xaxis: {...axis, ...own.xaxis, type: own.xaxis.type}, yaxis: {...axis, ...own.yaxis, ...(chart.scale || {})},
     });
   };
+  const steps = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((first) => first * 10 ** power));
   const drawn = new Map();
   const draw = (chart) => {
     const place = document.getElementById(chart.name);
-    const options = {responsive: true, displaylogo: false, displayModeBar: innerWidth < 600 ? false : "hover",
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage", "zoomIn2d", "zoomOut2d", "autoScale2d"]};
-    Plotly.react(place, dressed(chart.data), laid(chart), options);
+    Plotly.react(place, dressed(chart.data), laid(chart), {responsive: true, displayModeBar: false});
     if (!drawn.has(chart.name) && place.dataset.sheet) follow(place);
     drawn.set(chart.name, chart);
   };
@@ -87,7 +86,7 @@ SCRIPT = """
     });
     for (const button of moving.querySelectorAll("button.log")) button.addEventListener("click", () => {
       const chart = own.find((one) => one.name === button.dataset.chart), log = !chart.scale;
-      chart.scale = log ? {type: "log", rangemode: "normal", dtick: 1} : undefined;
+      chart.scale = log ? {type: "log", rangemode: "normal", tickvals: steps} : undefined;
       button.setAttribute("aria-pressed", log);
       draw(chart);
     });
