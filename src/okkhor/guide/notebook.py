@@ -22,6 +22,7 @@ from pathlib import Path
 root = next(folder for folder in [Path.cwd(), *Path.cwd().parents] if (folder / "train.py").exists())
 os.chdir(root)
 os.environ["PATH"] = f"{root / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+os.environ.pop("FORCE_COLOR", None)  # a kernel sets it; cells show plain lines, and no bars that move
 """
 
 _LINK = re.compile(r"(?P<before>\]\(|<img[^>]*? src=\")(?P<target>[^)\s\"]+)")
