@@ -29,7 +29,7 @@ def run(compose, tmp_path):
 def test_what_is_read_is_what_the_network_says_of_the_images_that_training_sees(run):
     made, config, data = run
     rows = np.random.default_rng(0).permutation(500)[:140]  # more than a block
-    found = embed(made, data.store, rows, 3)
+    found = embed(made, data.store, rows, data.store.labels[rows], 3)
     module = build_module(config, data.heads)
     module.load_state_dict(torch.load(made.best, weights_only=True)["state_dict"])
     net = module.eval().net

@@ -35,8 +35,9 @@ def ask(
         order = np.concatenate([order[apart[order]], order[~apart[order]]])
     rows = order[:most]
     with tempfile.TemporaryDirectory(prefix="okkhor-eda-") as folder:
-        asked, answered = Path(folder) / "rows.npy", Path(folder) / "found.npz"
-        np.save(asked, rows)
+        asked, answered = Path(folder) / "asked.npz", Path(folder) / "found.npz"
+        assert store.labels is not None
+        np.savez(asked, rows=rows, labels=store.labels[rows])
         words = [str(run.path), str(store.path), str(asked), str(features), str(answered)]
         _start(words, lambda done: advance(done, len(rows)))
         with np.load(answered, allow_pickle=False) as found:

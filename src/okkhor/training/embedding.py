@@ -1,9 +1,10 @@
 """What a run's network says of images of a store, in a process of its own that others start and wait for:
 
-python -m okkhor.training.embedding RUN STORE ROWS.npy FEATURES OUT.npz
+python -m okkhor.training.embedding RUN STORE ASKED.npz FEATURES OUT.npz
 
-FEATURES: of so many of the first rows the features are kept, too. Says the number of rows done, a line each time.
-Imports PyTorch but neither Lightning nor torchvision, which would take 350 MB more.
+ASKED: `rows` of the store and their `labels`, (n, heads); FEATURES: of so many of the first rows the features are
+kept, too. Says the number of rows done, a line each time. Memory is dear here: neither Lightning nor torchvision is
+imported, which would take 350 MB, and the store's index is not read, which would take 70.
 """
 
 import pickle
@@ -26,7 +27,7 @@ from okkhor.heads import Heads
 from okkhor.models.classifier import MultiHeadClassifier
 from okkhor.runs import Run
 
-BLOCK = 128  # images that are read and passed through the network at a time
+BLOCK = 64  # images that are read and passed through the network at a time
 NOT_THE_NETWORK_S = ("loss", "compile", "init_from")  # keys of the model group
 UNREADABLE = (RuntimeError, OSError, ValueError, EOFError, KeyError, pickle.UnpicklingError)
 
@@ -48,7 +49,7 @@ def network(run: Run, heads: Heads) -> MultiHeadClassifier:
 
 
 @torch.inference_mode()
-def embed(run: Run, store: Store, rows: np.ndarray, features: int) -> dict[str, np.ndarray]:
+def embed(run: Run, store: Store, rows: np.ndarray, labels: np.ndarray, features: int) -> dict[str, np.ndarray]:
     """`read_as`, `sure`, `given` and `features` as `okkhor.reports.eda.opinions.Opinions` has them.
 
     The images are read as a file and resized here: neither the store nor its resized images stay in memory, and
@@ -57,8 +58,7 @@ def embed(run: Run, store: Store, rows: np.ndarray, features: int) -> dict[str, 
     data = run.config().data
     heads = heads_in(data.source, OmegaConf.to_container(data.heads, resolve=True), store)
     store.check_heads(heads)
-    labels, images = store.labels, StoredImages(store)
-    assert labels is not None
+    images = StoredImages(store)
     place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = network(run, heads).to(place)
     found = {
@@ -86,14 +86,15 @@ def embed(run: Run, store: Store, rows: np.ndarray, features: int) -> dict[str, 
                 each = np.arange(len(probabilities))
                 best = probabilities.argmax(axis=1)
                 found["read_as"][part, k], found["sure"][part, k] = best, probabilities[each, best]
-                found["given"][part, k] = probabilities[each, labels[rows[part], k]]
+                found["given"][part, k] = probabilities[each, labels[part, k]]
             print(min(start + BLOCK, len(rows)), flush=True)
     return {**found, "features": np.concatenate(kept) if kept else np.empty((0, 1), np.float32)}
 
 
 def main() -> None:
-    run, store, rows, features, out = sys.argv[1:]
-    found = embed(Run.open(run), Store.open(store), np.load(rows, allow_pickle=False), int(features))
+    run, store, asked, features, out = sys.argv[1:]
+    with np.load(asked, allow_pickle=False) as given:
+        found = embed(Run.open(run), Store.open(store), given["rows"], given["labels"], int(features))
     with replacing(Path(out)) as temporary, temporary.open("wb") as file:
         np.savez(file, **found)
 
