@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from okkhor.data.folds import folds_of, folds_path
 from okkhor.errors import InputError
 from okkhor.reports import style
-from okkhor.reports.eda.section import DataSet, Section
+from okkhor.reports.eda.section import DataSet, Section, counted
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def folds(data: DataSet) -> Section:
         f"{folds_path(data.store, data.folds, data.fold_seed).name} divides the images into {data.folds} folds, "
         f"stratified over all heads. No class of any fold is more than {max(largest):.1f} images from an even share "
         f"(the largest is of {data.heads[worst].name}); {'every class is in every fold' if not absent else ''}"
-        + (f"{absent} times a fold lacks a class altogether" if absent else "")
+        + (f"in {counted(absent, 'case')} a fold lacks a class altogether" if absent else "")
         + "."
     )
     heads = "".join(f"<th>{h.name}: largest deviation</th><th>classes absent</th>" for h in data.heads)
