@@ -1,7 +1,9 @@
+import itertools
 import shutil
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from okkhor.data.dataset import worker_count
@@ -158,3 +160,15 @@ def test_synthetic_source_renders_once_and_leaves_a_contact_sheet(make, tmp_path
     before = (tmp_path / "rendered" / "train.csv").stat().st_mtime_ns
     assert make(**options, synthetic=synthetic).store.key == data.store.key
     assert (tmp_path / "rendered" / "train.csv").stat().st_mtime_ns == before
+
+
+def test_overfitting_takes_the_same_batches_in_every_epoch(make):
+    def batches(epoch, **limits):
+        data = make()
+        data.trainer = pl.Trainer(accelerator="cpu", logger=False, **limits)
+        sampler = data.train_dataloader().batch_sampler
+        sampler.set_epoch(epoch)
+        return [[row for _, row in batch] for batch in itertools.islice(sampler, 2)]
+
+    assert batches(0, overfit_batches=2) == batches(1, overfit_batches=2)
+    assert batches(0) != batches(1)

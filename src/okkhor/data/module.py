@@ -212,6 +212,8 @@ class ImageData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         batches = self.train_batches(*self._ranks())
+        if self.trainer and self.trainer.overfit_batches:
+            batches.shuffle = False  # the first batches of each epoch are then the same ones
         self._continue(batches)
         labels = self.store.labels
         if self.synthetic_fraction:

@@ -22,6 +22,7 @@ RANK_ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 SPOKEN_FOR = "OKKHOR_AGENT"  # in the environment of ranks whose agent says what went wrong, once for all of them
 
 REFUSED, FAILED, STOPPED = 2, 1, 130  # exit statuses
+UNREAD = 128 + signal.SIGPIPE  # as a shell shows it
 
 
 @contextmanager
@@ -41,6 +42,10 @@ def one_line_errors(composing: tuple[type[Exception], ...] = (), known: Callable
         _leave(f"error: {error}", error.code)
     except StoppedError as error:
         _leave(str(error), STOPPED)
+    except BrokenPipeError:
+        # whoever read what this prints has left, as `| head` does: nobody is there to be told, at exit neither
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)
     except KeyboardInterrupt:
         _leave("stopped at once; what the last checkpoint holds is kept", STOPPED)
     except composing as error:
