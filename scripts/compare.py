@@ -36,11 +36,15 @@ def main() -> None:
 
     if arguments.rounds < FEWEST:
         raise InputError(f"--rounds: expected {FEWEST} at least, got {arguments.rounds}")
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise InputError(f"--out {arguments.out}: is a file; expected a folder, which is made where it is missing")
     chosen = None if arguments.reference is None else Run.open(arguments.reference).path
     runs, left_out = read_runs([*arguments.runs, *([] if chosen is None else [chosen])])
     for line in left_out:
         print(line, file=sys.stderr)
-    reference = next(run for run in runs if chosen in (None, run.run.path))
+    reference = next((run for run in runs if chosen in (None, run.run.path)), None)
+    if reference is None:
+        raise InputError(f"--reference {chosen}: has not finished; expected a run that has, or no --reference")
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("resampling", total=arguments.rounds * len(runs))
@@ -49,7 +53,8 @@ def main() -> None:
         console.print(table)
     for sentence in remarks(found):
         console.print(sentence, soft_wrap=True, highlight=False, markup=False)
-    naming = Naming(label_texts(reference.predictions.heads))
+    told = reference.predictions
+    naming = Naming(told.about.get("texts") or label_texts(told.heads))
     *_, page = write_comparison(arguments.out, found, naming, arguments.rounds)
     console.print(f"\npictures  {page}", soft_wrap=True, highlight=False, markup=False)
 

@@ -85,7 +85,7 @@ def composed(options: list[str]) -> Any:
 
 
 def opened(config: Any) -> tuple[Any, str]:
-    """The labelled data set that a configuration means, without PyTorch, and what the page calls it."""
+    """The labeled data set that a configuration means, without PyTorch, and what the page calls it."""
     from omegaconf import OmegaConf
 
     from okkhor.data.opening import heads_in, open_store
@@ -99,7 +99,7 @@ def opened(config: Any) -> tuple[Any, str]:
     given = {key: block[key] for key in ("store", "cache_dir", "synthetic", "download") if key in block}
     store = open_store(block["source"], block["dir"], block["heads"], raw_size=tuple(block["raw_size"]), **given)
     if store.labels is None or not len(store):
-        raise InputError(f"{store.path}: no labelled images in it; expected those of a training split")
+        raise InputError(f"{store.path}: no labeled images in it; expected those of a training split")
     heads = heads_in(block["source"], block["heads"], store)
     data = DataSet(
         store,
@@ -112,7 +112,7 @@ def opened(config: Any) -> tuple[Any, str]:
         seed=config.seed,
     )
     rendered = block["source"] == "synthetic" and not block["store"]
-    return data, "synthetic graphemes" if rendered else Path(block["store"] or block["dir"]).name
+    return data, "synthetic graphemes" if rendered else Path(block["store"] or block["dir"]).resolve().name
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Score a run's best checkpoint on its validation images, on all of its data, or on other labelled data.
+"""Score a run's best checkpoint on its validation images, on all of its data, or on other labeled data.
 
 python scripts/evaluate.py runs/default/2026-11-22_20-18-00
 python scripts/evaluate.py runs/default/2026-11-22_20-18-00 data.dir=/data/bengaliai-cv19 data.split=all

@@ -11,7 +11,7 @@ const LONG = 2000, SHORT = 8; // pixels: longer side above which a picture is ma
 
 const $ = (id) => document.getElementById(id);
 
-let reader = null, facts = "";
+let reader = null, failed = false, facts = "";
 let timer = 0, asked = 0;
 
 const paper = paperOn($("paper"), {
@@ -57,7 +57,7 @@ function later(pause) {
 async function read() {
   const mine = ++asked;
   const picture = paper.picture(), drawing = picture ? null : paper.drawing();
-  if (!picture && !drawing) return reader ? forget(facts) : waiting();
+  if (!picture && !drawing) return reader ? forget(facts) : failed ? undefined : waiting();
   if (!reader) return; // what is on the paper then is read as soon as there is one
   busy(true);
   await new Promise((resolve) => setTimeout(resolve)); // let the last stroke be painted
@@ -106,11 +106,13 @@ function waiting() {
 }
 
 async function start() {
+  failed = false;
   waiting();
   $("loading").hidden = false;
   try {
     reader = await loadReader((share) => { $("loading").value = share; });
   } catch (error) {
+    failed = true;
     const old = typeof WebAssembly === "undefined";
     return fail(old ? "This browser has no WebAssembly, which the network runs on." : `The network could not be loaded: ${error.message}.`);
   } finally {

@@ -26,7 +26,7 @@ def site(tmp_path_factory) -> Path:
     """The whole guide, by the command that make docs calls."""
     out = tmp_path_factory.mktemp("guide") / "site"
     words = [sys.executable, ROOT / "scripts" / "build_docs.py", "--no-drawing", "--out", out]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return out
 

@@ -54,3 +54,12 @@ def test_a_run_without_predictions_is_refused_in_one_line_that_says_what_to_do(c
     assert len(done.stderr.strip().splitlines()) == 1
     assert f"`python scripts/evaluate.py {old} --report` writes it" in done.stderr
     assert not (tmp_path / "reports").exists()
+
+
+def test_a_reference_that_has_not_finished_is_refused_in_one_line(command, run_of):
+    runs = [run_of(name, 110) for name in ("light", "cutmix", "begun")]
+    (runs[2] / "metrics.json").unlink()
+    done = command("scripts/compare.py", *map(str, runs), "--reference", str(runs[2]))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("has not finished; expected a run that has, or no --reference")
+    assert "Traceback" not in done.stderr

@@ -75,11 +75,21 @@ def test_every_word_is_still_said_somewhere(files):
 def test_a_copy_says_its_own_name_alone(copy):
     _, made = copy
     left = [f"{path.relative_to(made)}: {line}" for path, line in lines(made) if "okkhor" in line.lower()]
-    assert left == []
+    assert left == ["LICENSE: Copyright (c) 2026 Okkhor contributors"]  # the license asks for it
     assert (made / "src" / "plankton" / "heads.py").is_file()
     assert (made / "src" / "hydra_plugins" / "plankton_launcher.py").is_file()
     assert not (made / "src" / "plankton" / "templating").exists()
     assert not list(made.rglob("*okkhor*"))
+
+
+def test_drawings_of_a_copy_have_the_same_measures(copy, files):
+    _, made = copy
+    for picture in sorted((made / "docs" / "images").glob("*.svg")):
+        ours, theirs = (
+            re.findall(r'[\w-]+="[\d. ]+"', text)
+            for text in (picture.read_text(), files[PurePosixPath(f"docs/images/{picture.name}")].content.decode())
+        )
+        assert set(ours) <= set(theirs), picture.name
 
 
 def test_a_copy_without_the_task_does_not_speak_of_it(copy):

@@ -86,4 +86,5 @@ def test_a_run_whose_last_checkpoint_was_cut_goes_on_from_the_best_to_the_end(co
     config.trainer.max_epochs = 3
     fit(run, config)
     assert run.metrics()["epochs"] == 3
+    assert run.metrics()["resumed"] == 1
     assert torch.load(run.last, weights_only=True)["epoch"] == 2

@@ -38,6 +38,8 @@ def test_a_run_leaves_what_contract_one_says_and_its_score_is_that_of_the_best_c
     }
     assert {"val/score", "val/loss", "val/recall_root", "val/recall_vowel", "val/recall_consonant"} <= set(metrics)
     assert metrics["objective"] == metrics["val/score"] == objective
+    assert metrics["images/training"] == torch.load(run.last, weights_only=True)["global_step"] * config.data.batch_size
+    assert "resumed" not in metrics
     best = torch.load(run.best, weights_only=True)["callbacks"]
     watched = [state["best_model_score"] for name, state in best.items() if name.startswith("ModelCheckpoint")]
     assert watched[0].item() == pytest.approx(objective, abs=1e-6)

@@ -69,7 +69,7 @@ class PretrainData(ImageData):
     """What `ImageData` holds, to train without labels and to be scored with them.
 
     Training takes all images of the training folds, whatever `label_fraction` is, and those of the competition's test
-    files. For the k-NN score the validation fold is read by at most `bank` labelled training images. test_images:
+    files. For the k-NN score the validation fold is read by at most `bank` labeled training images. test_images:
     take the test files too, where there are any.
     """
 
@@ -138,7 +138,7 @@ class PretrainData(ImageData):
         return self._loader(batches, ViewsDataset(self.unlabelled_images, self.augmentation, self.seed))
 
     def val_dataloader(self) -> list[DataLoader]:
-        """The labelled training images that are compared with, then the validation fold."""
+        """The labeled training images that are compared with, then the validation fold."""
         return [self.loader_of(rows, *self._ranks()) for rows in (self.bank_rows, self.rows("val"))]
 
     def _has_test_files(self) -> bool:

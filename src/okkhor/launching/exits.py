@@ -6,6 +6,7 @@ OKKHOR_ERROR_FILE, torchrun's agent in the one named by TORCHELASTIC_ERROR_FILE.
 
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -42,10 +43,6 @@ def one_line_errors(composing: tuple[type[Exception], ...] = (), known: Callable
         _leave(f"error: {error}", error.code)
     except StoppedError as error:
         _leave(str(error), STOPPED)
-    except BrokenPipeError:
-        # whoever read what this prints has left, as `| head` does: nobody is there to be told, at exit neither
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(UNREAD)
     except KeyboardInterrupt:
         _leave("stopped at once; what the last checkpoint holds is kept", STOPPED)
     except composing as error:
@@ -56,10 +53,22 @@ def one_line_errors(composing: tuple[type[Exception], ...] = (), known: Callable
             raise
         _leave(f"error: {message}", REFUSED)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # nobody is there to be told, at exit neither
+            sys.exit(UNREAD)
         record(f"{type(error).__name__}: {error}", traceback.format_exc())
         if SPOKEN_FOR in os.environ:
             sys.exit(FAILED)
         raise
+
+
+def _unread() -> bool:
+    """Whether whoever read what this prints has left, as `| head` does."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(event & select.POLLERR for _, event in output.poll(0))
 
 
 def under_nohup() -> bool:

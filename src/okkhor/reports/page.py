@@ -91,7 +91,7 @@ def write_page(
     body = "\n".join(
         [
             f"<header><h1>{escape(run)}</h1><p>What {reader} read right and wrong, "
-            f"on {len(results[0].labels):,} labelled images.</p><nav>{''.join(links)}</nav></header>",
+            f"on {len(results[0].labels):,} labeled images.</p><nav>{''.join(links)}</nav></header>",
             _numbers(results, errors, remark),
             *([_combinations(parts)] if parts else []),
             *(_picture(picture) for picture in pictures),

@@ -27,10 +27,11 @@ _KEY = b"okkhor"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a run said of N labelled images.
+    """What a run said of N labeled images.
 
     image_ids: of each; labels, predicted: int64 (N, heads); p_label, p_predicted: float32 (N, heads), probabilities
-    of the truth and of the answer; about: more, `parameters` of the network where known.
+    of the truth and of the answer; about: more, where known: `parameters` of the network,
+    `texts` of the classes by head.
     """
 
     heads: Heads

@@ -25,7 +25,7 @@ PICTURES = ("learning_curves", "misread", "gradcam", "recall", "confusion", "cal
 
 @dataclass(frozen=True)
 class Readings:
-    """What a model said of a labelled set.
+    """What a model said of a labeled set.
 
     images: (N, H, W) uint8, paper white, or anything that gives (n, H, W) for an array of n indices;
     labels: (N, heads) int64; probabilities: per head (N, classes) float32; seen: (N,) bool, whether training had the
@@ -70,7 +70,7 @@ def write_report(
     """Write `<run_dir>/report/`: pictures, tables and index.html that shows them. Returns the files written.
 
     names: head name -> text of each class (default: its number); compose: labels of all heads -> text of the whole,
-    ValueError where there is none; by_neighbors: the readings are the vote of the nearest labelled images, of a
+    ValueError where there is none; by_neighbors: the readings are the vote of the nearest labeled images, of a
     pretraining that logs `val/knn_score`, and no probabilities of a network; remark: a sentence that the page says
     below the score; explained: where the network looked; folder: where to write instead; own: the images are those
     that the run was validated on. Only then there are learning curves, from `<run_dir>/logs/metrics.csv`, where it

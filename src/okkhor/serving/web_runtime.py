@@ -6,11 +6,11 @@ Either way it is only opened when its SHA-512 is the one below, which the regist
 
 import base64
 import hashlib
+import http.client
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def _download(package: Path) -> None:
     try:
         with urllib.request.urlopen(TARBALL, timeout=60) as response, package.open("wb") as file:
             shutil.copyfileobj(response, file)
-    except (OSError, ValueError, urllib.error.URLError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise InputError(
             f"{TARBALL} cannot be had ({reason}); is there a network? npm would know of a mirror"

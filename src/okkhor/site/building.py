@@ -28,7 +28,12 @@ def build_site(root: Path, out: Path, drawing: Path | None = None) -> Path:
             shutil.copytree(drawing, part / "draw")
         if out.exists():
             out.rename(old)
-        part.rename(out)
+        try:
+            part.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -37,9 +42,12 @@ def build_site(root: Path, out: Path, drawing: Path | None = None) -> Path:
 
 def _build(root: Path, out: Path, drawing: bool) -> None:
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # mkdocs is pinned below 2, see pyproject.toml
-    from mkdocs.commands.build import build
-    from mkdocs.config import load_config
-    from mkdocs.exceptions import Abort, MkDocsException
+    try:
+        from mkdocs.commands.build import build
+        from mkdocs.config import load_config
+        from mkdocs.exceptions import Abort, MkDocsException
+    except ImportError:
+        raise InputError("mkdocs is not installed; expected pip install -e '.[docs]'") from None
 
     log, heard = logging.getLogger("mkdocs"), _Heard()
     log.addHandler(heard)

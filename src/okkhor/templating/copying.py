@@ -43,8 +43,11 @@ def make_project(
     parts, files = read_parts(reference_task=reference_task), committed(root)
     commit = _run(["git", "rev-parse", "--short", "HEAD"], root).decode().strip()
     values = {"template": TEMPLATE, "version": __version__, "commit": commit, "today": f"{date.today()}"}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror}; expected a place that can be written") from None
     try:
         made.chmod(0o777 & ~_umask())
         write_files(files, parts, name, made, values, advance)
@@ -94,7 +97,9 @@ def write_files(
     for number, (path, file) in enumerate(staying, start=1):
         content = file.content
         with suppress(UnicodeDecodeError):
-            content = renaming.text(parts.edited(path, content.decode("utf-8"))).encode()
+            if str(path) not in parts.verbatim:
+                text = parts.edited(path, content.decode("utf-8"))
+                content = renaming.text(text, numbers=path.suffix == ".py").encode()
         _write(made / renaming.path(path), content, file.executable)
         advance("copying", number, len(staying))
     for own in parts.files:
@@ -149,7 +154,8 @@ def _run(command: list[str], folder: Path) -> bytes:
 
 def _without_git() -> dict[str, str]:
     """The environment without variables that would point git at another repository, as a hook has them."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    kept = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")  # where settings lie, which says nothing of a repository
+    return {key: value for key, value in os.environ.items() if key in kept or not key.startswith("GIT_")}
 
 
 def _umask() -> int:

@@ -57,6 +57,7 @@ class Parts:
     passages: tuple[Passage, ...]
     words: dict[str, str]
     files: tuple[Path, ...]  # folders whose files take the place of the repository's or join them
+    verbatim: tuple[str, ...] = ()  # files that keep every word, as a license does
 
     def stays(self, path: PurePosixPath) -> bool:
         return not any(one.covers(path) for one in self.left_out)
@@ -78,6 +79,7 @@ def read_parts(*, reference_task: bool) -> Parts:
         tuple(_passage(one) for one in _all(listed, kinds, "passages")),
         {str(old): str(new) for kind in kinds for old, new in (listed[kind].get("words") or {}).items()},
         tuple(HERE / listed[kind]["files"] for kind in kinds),
+        tuple(_all(listed, kinds, "verbatim")),
     )
 
 
@@ -85,7 +87,7 @@ def matches(pattern: str, path: PurePosixPath) -> bool:
     return fnmatchcase(str(path), f"{pattern}*" if pattern.endswith("/") else pattern)
 
 
-def _all(listed: dict[str, Any], kinds: Iterable[str], key: str) -> list[dict[str, Any]]:
+def _all(listed: dict[str, Any], kinds: Iterable[str], key: str) -> list[Any]:
     return [one for kind in kinds for one in listed[kind].get(key) or []]
 
 

@@ -18,16 +18,18 @@ class Renaming:
     name: Name
     words: Mapping[str, str] = field(default_factory=dict)
 
-    def text(self, text: str) -> str:
-        for pattern, replacement in self._replacements():
+    def text(self, text: str, *, numbers: bool = True) -> str:
+        """numbers: whether words that are numbers are replaced: in code they count classes, in a drawing pixels."""
+        for pattern, replacement in self._replacements(numbers):
             text = pattern.sub(lambda _, to=replacement: to, text)
         return text
 
     def path(self, path: PurePosixPath) -> PurePosixPath:
         return PurePosixPath(self.text(str(path)))
 
-    def _replacements(self) -> list[tuple[re.Pattern[str], str]]:
-        found = [pair for old, new in self.words.items() for pair in _variants(old, new)]
+    def _replacements(self, numbers: bool) -> list[tuple[re.Pattern[str], str]]:
+        words = [(old, new) for old, new in self.words.items() if numbers or not old.isdecimal()]
+        found = [pair for old, new in words for pair in _variants(old, new)]
         template = TEMPLATE.lower()
         found += [
             (re.compile(f"{TEMPLATE}(?=[A-Z])"), self.name.camel),

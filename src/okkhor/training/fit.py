@@ -62,7 +62,8 @@ def fit(run: Run, config: DictConfig) -> float:
                 init_from=origin[1] if origin is not None else None,
             )
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True if resumed else None)
-        metrics = _conclude(run, config, trainer, module, data, started) if trainer.is_global_zero else {}
+        concluding = (run, config, trainer, module, data, started, resumed is not None)
+        metrics = _conclude(*concluding) if trainer.is_global_zero else {}
     except SIGTERMException:  # Lightning's, at the end of an epoch, whose checkpoint has been written
         finish(loggers, "failed")
         raise StoppedError(f"stopped after an epoch; go on with: python train.py resume={run.path}") from None
@@ -88,7 +89,7 @@ def total_steps(trainer: pl.Trainer, data: ImageData) -> int:
 
 
 def _conclude(
-    run: Run, config: DictConfig, trainer: pl.Trainer, module: Module, data: ImageData, started: float
+    run: Run, config: DictConfig, trainer: pl.Trainer, module: Module, data: ImageData, started: float, resumed: bool
 ) -> dict[str, float]:
     """Score the best checkpoint on the validation rows of one process: exact, and equal for any number of ranks."""
     epochs = trainer.current_epoch
@@ -117,7 +118,9 @@ def _conclude(
         metrics = {f"val/{k}": v for k, v in score(module, probabilities, found.labels, seen).items()}
         metrics |= {f"power/{head}": power for head, power in (powers or {}).items()}
     seconds = time.monotonic() - started
+    trained = trainer.global_step * trainer.accumulate_grad_batches * config.data.batch_size
     metrics |= {"epochs": epochs, "seconds": round(seconds, 1), "images/validation": len(rows)}
+    metrics |= {"images/training": trained} | ({"resumed": 1} if resumed else {})  # then the seconds are its last ones
     metrics["objective"] = _objective(config.objective, metrics, trainer)
     run.write_metrics(metrics)
     if config.callbacks.report:

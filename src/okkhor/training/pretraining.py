@@ -102,7 +102,7 @@ def read_by_neighbors(
 ) -> list[np.ndarray]:
     """Each head's shares of the neighbors' vote, float32 (N, classes), for rows of the store in their order.
 
-    label: of the progress bar, none where empty; most: of the labelled images that vote, all of `data.bank_rows`
+    label: of the progress bar, none where empty; most: of the labeled images that vote, all of `data.bank_rows`
     where it is None.
     """
     was_training = module.training

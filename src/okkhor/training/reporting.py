@@ -40,7 +40,8 @@ def report_network(
     if isinstance(module, PretrainModule):
         return write_report(run_dir, found, data.heads, names, compose, by_neighbors=True)
     parameters = sum(weight.numel() for weight in module.net.parameters())
-    found = replace(found, about={**found.about, "parameters": parameters})
+    texts = {head: [str(text) for text in of_head] for head, of_head in (names or {}).items()}
+    found = replace(found, about={**found.about, "parameters": parameters, "texts": texts})
     said = " ".join(text for text in (of, remark(module)) if text)
     explained = explain(module.net, data, rows, found)
     return write_report(

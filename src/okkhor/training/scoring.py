@@ -1,4 +1,4 @@
-"""Score a network on labelled rows: the numbers of metrics.json and the readings that pictures are made of."""
+"""Score a network on labeled rows: the numbers of metrics.json and the readings that pictures are made of."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -43,3 +43,9 @@ def test_likeness_ignores_where_the_ink_lies_but_not_what_it_is(drawings):
     moved = np.roll(drawings[:10], (3, 5), (1, 2))
     assert (likeness(drawings[:10], moved) > 0.95).all()
     assert (likeness(drawings[:10], drawings[10:20]) < 0.8).all()
+
+
+def test_images_beyond_a_full_bucket_are_compared_with_the_first_ones():
+    pairs = near_pairs(np.zeros(50, np.uint64), bucket=10)
+    assert len(pairs) == 10 * 9 // 2 + 10 * 40
+    assert set(pairs.reshape(-1).tolist()) == set(range(50))

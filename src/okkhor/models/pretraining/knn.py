@@ -1,4 +1,4 @@
-"""How good features are, without training on them: the vote of the nearest labelled images (arXiv:1805.01978)."""
+"""How good features are, without training on them: the vote of the nearest labeled images (arXiv:1805.01978)."""
 
 import torch
 from torch import Tensor

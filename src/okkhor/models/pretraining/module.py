@@ -19,7 +19,7 @@ KNN = "knn_"  # before the names of scores: no head has read anything
 
 
 class PretrainModule(SteppedHere):
-    """Trains a network's features without labels and scores them by their nearest labelled neighbors.
+    """Trains a network's features without labels and scores them by their nearest labeled neighbors.
 
     heads: contract 3, what the score is of; net: its heads are left as they are, untrained; method: the loss;
     optimizer, scheduler, schedule, weight_decay, seed: see `okkhor.models.module.ClassifierModule`; total_steps:

@@ -33,7 +33,8 @@ def draw_scores(found: Sequence[Standing]) -> Figure:
         "clearly above or below the reference."
     )
     left = len(found) - len(shown)
-    style.title(figure, finding(found), note + f" {left} runs more are in scores.csv." * (left > 0))
+    more = f" {left} more {'run is' if left == 1 else 'runs are'} in scores.csv." if left else ""
+    style.title(figure, finding(found), note + more)
     wide = (style.WIDTH - 0.6 - _NAMES - 0.35) / 2
     across = 0.3 + _NAMES
     axes = style.inches(figure, across, 1.35, wide, tall)

@@ -85,7 +85,7 @@ def _numbers(found: Sequence[Standing], rounds: int) -> str:
         "taken between runs on the same drawn images. Bold: the interval leaves out 0. Another seed of a training "
         "moves scores, too, and is not in the intervals.",
         "Time is wall time with validation and pictures, of a resumed run that of its last process; images/s are all "
-        "training images over that time.",
+        "training images over that time, and are not told of a resumed run.",
     ]
     return (
         f'<section><div class="wide"><table><thead><tr>{"".join(f"<th>{escape(name)}</th>" for name in columns)}</tr>'

@@ -30,7 +30,7 @@ class Compared:
     name: short, of no other run of the comparison; differs: the words of its command line that not all runs have;
     predictions: of its validation images, sorted by image; metrics: of metrics.json; curves: of metrics.csv;
     seconds: its wall time, of a resumed run that of its last process; trained: images that training took, over all
-    epochs.
+    epochs, None where that is not known.
     """
 
     run: Run
@@ -47,8 +47,10 @@ class Compared:
 
     @property
     def images_per_second(self) -> float | None:
-        """Training images over the whole wall time, in which validation and report are."""
-        return self.trained / self.seconds if self.trained and self.seconds else None
+        """Training images over the whole wall time, in which validation and report are; None of a resumed run."""
+        if self.metrics.get("resumed") or not self.trained or not self.seconds:
+            return None
+        return self.trained / self.seconds
 
     @property
     def parameters(self) -> int | None:
@@ -88,9 +90,10 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Compared], list[str]]:
 
 def _found(path: Path) -> list[Run]:
     """The run that a folder is, or those that lie in it."""
-    if not path.expanduser().is_dir() or (path / "config.yaml").is_file():
+    path = path.expanduser()
+    if not path.is_dir() or (path / "config.yaml").is_file():
         return [Run.open(path)]
-    inside = [config.parent for config in path.expanduser().glob("*/config.yaml")]
+    inside = [config.parent for config in path.glob("*/config.yaml")]
     if not inside:
         raise InputError(f"{path}: no run in it; expected a run directory, or a folder of runs such as a sweep's")
     return [Run.open(run) for run in sorted(inside, key=lambda run: (len(run.name), run.name))]
@@ -108,7 +111,9 @@ def _read(run: Run, name: str, differs: str) -> Compared:
             f"`python scripts/evaluate.py {shlex.quote(str(run.path))} --report` writes it"
         )
     curves = read_metrics(run.logs / "metrics.csv")
-    return Compared(run, name, differs, _sorted(Predictions.read(path)), metrics, curves, _trained(curves, config))
+    return Compared(
+        run, name, differs, _sorted(Predictions.read(path)), metrics, curves, _trained(metrics, curves, config)
+    )
 
 
 def _sorted(predictions: Predictions) -> Predictions:
@@ -118,9 +123,11 @@ def _sorted(predictions: Predictions) -> Predictions:
     return Predictions(predictions.heads, ids, *(array[order] for array in arrays), predictions.about)
 
 
-def _trained(curves: Mapping[str, Curve], config: DictConfig) -> int | None:
-    """Images that all optimizer steps took."""
-    if not curves or steps_per_epoch(dict(curves)) is None:
+def _trained(metrics: Mapping[str, float], curves: Mapping[str, Curve], config: DictConfig) -> int | None:
+    """Images that all optimizer steps took; of a run that did not count them, by its curves and typed batch."""
+    if (counted := metrics.get("images/training")) is not None:
+        return int(counted)
+    if not curves or steps_per_epoch(dict(curves)) is None or config.trainer.get("scale_lr", "none") != "none":
         return None
     steps = max(int(at[-1]) for at, _ in curves.values()) + 1
     return steps * int(config.data.batch_size) * int(config.trainer.get("accumulate_grad_batches") or 1)

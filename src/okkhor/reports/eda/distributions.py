@@ -22,7 +22,8 @@ def distributions(data: DataSet) -> Section:
     uneven = int(np.argmax(ratios))
     head, (order, count) = data.heads[uneven], counts[uneven]
     says = (
-        f"The {head.name} is the most uneven head: {data.spelled(head, int(order[0]))} has "
+        ("" if len(data.heads) == 1 else f"The {head.name} is the most uneven head: ")
+        + f"{data.spelled(head, int(order[0]))} has "
         f"{counted(int(count[order[0]]), 'image')}, "
         f"{data.spelled(head, int(order[-1]))} has {int(count[order[-1]]):,}. "
         "Macro recall counts both alike."

@@ -13,6 +13,7 @@ from okkhor.reports.eda.thumbnails import Line, draw_lines, pictures
 BITS = 7  # of 64 that two fingerprints may differ in
 BUCKET = 1000  # images of like quarters that each is compared with
 ROWS = 2000  # images that are compared at once
+MOST_HELD = 2_000_000  # pairs that fingerprints may propose: the closest, where there are more
 MOST_CHECKED = 20_000  # pairs that are compared in their images, closest fingerprints first
 ALIKE = 0.92  # correlation of the ink of two near-duplicates, both cut to their ink
 SIDE, PLAY = 64, 5  # pixels at which it is taken, and how far one may be moved on the other
@@ -58,7 +59,7 @@ def near_pairs(fingerprints: np.ndarray, bits: int = BITS, bucket: int = BUCKET)
     """
     assert bits <= 7, "four quarters, one bit of each, find at most seven"
     assert len(fingerprints) < 1 << 28, "two numbers and a distance fit into 64 bits"
-    found = np.empty(0, np.int64)
+    parts, held = [np.empty(0, np.int64)], 0
     for quarter in range(4):
         key = ((fingerprints >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)).astype(np.int64)
         order = np.argsort(key, kind="stable")
@@ -75,10 +76,14 @@ def near_pairs(fingerprints: np.ndarray, bits: int = BITS, bucket: int = BUCKET)
                 within = np.arange(len(one)) - np.repeat(np.cumsum(number) - number, number)
                 two = np.repeat(start[other[rows]], number) + within
                 apart = np.bitwise_count(prints[one] ^ prints[two])
-                close = (apart <= bits) & (one < two)
+                close = (apart <= bits) & (one != two)
                 pair = np.sort(np.stack([order[one[close]], order[two[close]]]), axis=0)
-                found = np.concatenate([found, apart[close].astype(np.int64) << 56 | pair[0] << 28 | pair[1]])
-        found = np.unique(found)
+                parts.append(apart[close].astype(np.int64) << 56 | pair[0] << 28 | pair[1])
+                held += len(parts[-1])
+                if held > 2 * MOST_HELD:
+                    parts = [np.unique(np.concatenate(parts))[:MOST_HELD]]
+                    held = len(parts[0])
+    found = np.unique(np.concatenate(parts))[:MOST_HELD]
     return np.stack([found >> 28 & (1 << 28) - 1, found & (1 << 28) - 1], axis=1)
 
 
@@ -108,7 +113,8 @@ def duplicates(data: DataSet, found: Duplicates) -> Section:
         "Copies on both sides of a split make a score look better than it is."
     )
     if found.checked < found.found:
-        says += f" Fingerprints propose {found.found:,} pairs, of which the closest {found.checked:,} were compared."
+        least = "at least " if found.found == MOST_HELD else ""
+        says += f" Fingerprints propose {least}{found.found:,} pairs; the closest {found.checked:,} were compared."
     ids = data.store.image_ids
     table: list[list[object]] = [["image_id", "image_id of the copy", "likeness", "same labels"]]
     table += [[ids[a], ids[b], f"{alike[k]:.3f}", "no" if differ[k] else "yes"]

@@ -26,6 +26,7 @@ class Suspects:
     other: np.ndarray
     score: np.ndarray
     shown: np.ndarray
+    neighbors: int = NEIGHBORS  # that were asked, fewer of a few images
 
 
 def contradicted(data: DataSet, opinions: Opinions) -> Suspects:
@@ -75,7 +76,7 @@ def outvoted(data: DataSet, shapes: np.ndarray, blank: np.ndarray) -> tuple[Susp
     every = np.concatenate(found)
     every = every[np.lexsort((every[:, 5], every[:, 4].round(3)))]
     at, head, other = every[:, :3].astype(np.int64).T
-    return Suspects(rows[asked[at]], head, other, every[:, 3], rows[near[at, :3]]), right, len(asked)
+    return Suspects(rows[asked[at]], head, other, every[:, 3], rows[near[at, :3]], number), right, len(asked)
 
 
 def _majority(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,8 +95,8 @@ def suspects(data: DataSet, found: Suspects, asked: int, right: list[float], opi
         shares = ", ".join(f"{h.name} {share:.0%}" for h, share in zip(data.heads, right, strict=False))
         doubt = ", so most of these are lookalikes" if min(right, default=0) < 0.9 else ""
         says = (
-            f"{counted(asked, 'image')} were held against their {NEIGHBORS} nearest by small images. Labels that none "
-            f"of these has, while most agree on another: {numbers}. Neighbors alone are right about "
+            f"{counted(asked, 'image')} were held against their {found.neighbors} nearest by small images. Labels "
+            f"that none of these has, while most agree on another: {numbers}. Neighbors alone are right about "
             f"{shares or 'nothing'}{doubt}; a trained network (--run) sees more."
         )
     else:
@@ -119,7 +120,8 @@ def suspects(data: DataSet, found: Suspects, asked: int, right: list[float], opi
         if place >= SHOWN:
             continue
         text = f"{data.spelled(head, own)} → {data.spelled(head, other)}"
-        note = f"{head.name}, {score:.1%}" if opinions else f"{head.name}, {round(score * NEIGHBORS)} of {NEIGHBORS}"
+        votes = f"{round(score * found.neighbors)} of {found.neighbors}"
+        note = f"{head.name}, {f'{score:.1%}' if opinions else votes}"
         note += ", held out" if held_out.get(row) else ""
         shown = np.array([row, *found.shown[place]], np.int64)
         images = data.images[shown]
