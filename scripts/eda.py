@@ -107,12 +107,12 @@ def opened(config: Any) -> tuple[Any, str]:
         Naming(*class_texts(heads, store)),
         StoredImages(store),
         store.labels,
-        folds=block["folds"],
-        fold_seed=block["fold_seed"],
+        folds=block.get("folds", 5),
+        fold_seed=block.get("fold_seed", 0),
         seed=config.seed,
     )
-    rendered = block["source"] == "synthetic" and not block["store"]
-    return data, "synthetic graphemes" if rendered else Path(block["store"] or block["dir"]).resolve().name
+    rendered = block["source"] == "synthetic" and not block.get("store")
+    return data, "synthetic graphemes" if rendered else Path(block.get("store") or block["dir"]).resolve().name
 
 
 if __name__ == "__main__":

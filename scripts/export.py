@@ -26,7 +26,7 @@ def main() -> None:
         help="comma-separated: onnx (default; runs without PyTorch), torchscript, pt2 (torch.export), aoti "
         "(compiled for this processor; needs g++), safetensors (weights alone)",
     )
-    parser.add_argument("--quantize", choices=["int8"], help="add an ONNX file of a quarter of the size")
+    parser.add_argument("--quantize", choices=["int8"], help="add an ONNX file of a third of the size")
     parser.add_argument("--out", help="the bundle's folder (<run>/bundle)")
     arguments = parser.parse_intermixed_args()
 

@@ -10,7 +10,7 @@ from okkhor.data.reading import StoredImages
 from okkhor.errors import InputError
 from okkhor.runs import Run
 from okkhor.training.build import build_data, build_module
-from okkhor.training.embedded import _start, ask
+from okkhor.training.embedded import _held_out, _start, ask
 from okkhor.training.embedding import embed, network
 
 
@@ -107,3 +107,12 @@ def test_the_other_process_does_without_lightning():
     code = "import sys, okkhor.training.embedding; print('pytorch_lightning' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_a_run_whose_data_names_no_split_was_held_out_by_the_default_one(compose, tmp_path):
+    config = compose()
+    store = build_data(config).store
+    run = Run.create(tmp_path, "own")
+    run.write_config(OmegaConf.create({"data": {"source": "competition"}}))
+    (run.path / "provenance.yaml").write_text(f"data: {{identity: {store.key}}}\n")
+    assert 0.1 < _held_out(run, store).mean() < 0.3  # one fold of five

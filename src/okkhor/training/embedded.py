@@ -53,7 +53,8 @@ def _held_out(run: Run, store: Store) -> np.ndarray | None:
     if (known.get("data") or {}).get("identity") != store.key:
         return None
     data = run.config().data
-    return held_out(store, data.split, data.fold, data.folds, data.fold_seed, data.get("unseen_share", 0.0))
+    chosen = {"split": "fold", "fold": 0, "folds": 5, "fold_seed": 0, "unseen_share": 0.0}  # where a file names none
+    return held_out(store, *(data.get(key, default) for key, default in chosen.items()))
 
 
 def _start(words: list[str], done: Callable[[int], None]) -> None:
